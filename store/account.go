@@ -1,0 +1,188 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"gorm.io/gorm"
+)
+
+// An Account is a member's points balance: a cache over the lots, and the row
+// that whoever changes them locks first.
+type Account struct {
+	MemberID int64 `gorm:"primaryKey;autoIncrement:false"`
+	Balance  int64 // points, the sum of the lots' Remaining
+}
+
+// An Entry is one booking of points. Entries are never changed or deleted.
+type Entry struct {
+	ID       int64
+	Key      string `gorm:"size:160;uniqueIndex"` // the same cause cannot be booked twice
+	MemberID int64  `gorm:"index"`
+	MallID   int64
+	Rule     string    `gorm:"size:40"` // what it was for, such as "checkin"
+	Points   int64     // positive when earned, negative when spent or expired
+	Note     string    `gorm:"size:200"`
+	At       time.Time `gorm:"index"`
+}
+
+// A Lot is points earned at once, that expire at once.
+type Lot struct {
+	ID        int64
+	EntryID   int64     `gorm:"uniqueIndex"` // the earning
+	MemberID  int64     `gorm:"index:lots_open,priority:1"`
+	Earned    int64     // points, at least 1
+	Remaining int64     `gorm:"index:lots_open,priority:2"` // points neither spent nor expired
+	ExpiresAt time.Time `gorm:"index"`
+}
+
+// A LotUse says how many points of a lot an entry spent, so that they can go
+// back where they came from.
+type LotUse struct {
+	EntryID int64 `gorm:"primaryKey;autoIncrement:false"`
+	LotID   int64 `gorm:"primaryKey;autoIncrement:false;index"`
+	Points  int64 // positive: taken from the lot
+}
+
+// LockAccounts makes the accounts that are missing and locks all of them until
+// the transaction ends, in member order, so that two transactions cannot wait
+// for each other.
+func (tx *Tx) LockAccounts(ctx context.Context, members []int64) error {
+	members = slices.Clone(members)
+	slices.Sort(members)
+	members = slices.Compact(members)
+	locked, err := tx.lockedAccounts(ctx, members)
+	if err != nil {
+		return err
+	}
+	if len(locked) < len(members) {
+		var missing []Account
+		for _, m := range members {
+			if locked[m] == nil {
+				missing = append(missing, Account{MemberID: m})
+			}
+		}
+		if _, err := tx.insert(ctx, &missing); err != nil {
+			return fmt.Errorf("add accounts: %w", err)
+		}
+		if locked, err = tx.lockedAccounts(ctx, members); err != nil {
+			return err
+		}
+	}
+	if tx.accounts == nil {
+		tx.accounts = locked
+		return nil
+	}
+	for id, a := range locked {
+		tx.accounts[id] = a
+	}
+	return nil
+}
+
+func (tx *Tx) lockedAccounts(ctx context.Context, members []int64) (map[int64]*Account, error) {
+	var rows []Account
+	err := tx.forUpdate(tx.db.WithContext(ctx)).Where("member_id IN ?", members).Order("member_id").Find(&rows).Error
+	if err != nil {
+		return nil, fmt.Errorf("lock accounts: %w", err)
+	}
+	locked := make(map[int64]*Account, len(rows))
+	for i := range rows {
+		locked[rows[i].MemberID] = &rows[i]
+	}
+	return locked, nil
+}
+
+// LockedBalance returns a member's balance and holds it against other
+// transactions until this one ends.
+func (tx *Tx) LockedBalance(ctx context.Context, member int64) (int64, error) {
+	if a := tx.accounts[member]; a != nil {
+		return a.Balance, nil
+	}
+	if err := tx.LockAccounts(ctx, []int64{member}); err != nil {
+		return 0, err
+	}
+	return tx.accounts[member].Balance, nil
+}
+
+// AddEntry books e and moves the balance by its points. It returns the entry's
+// id, or added == false and changes nothing if its key is booked already.
+func (tx *Tx) AddEntry(ctx context.Context, e Entry) (id int64, added bool, err error) {
+	if _, err := tx.LockedBalance(ctx, e.MemberID); err != nil {
+		return 0, false, err
+	}
+	n, err := tx.insert(ctx, &e)
+	if err != nil {
+		return 0, false, fmt.Errorf("add entry: %w", err)
+	}
+	if n == 0 {
+		return 0, false, nil
+	}
+	res := tx.db.WithContext(ctx).Model(&Account{}).Where("member_id = ?", e.MemberID).
+		UpdateColumn("balance", gorm.Expr("balance + ?", e.Points))
+	if res.Error != nil {
+		return 0, false, fmt.Errorf("move balance: %w", res.Error)
+	}
+	tx.accounts[e.MemberID].Balance += e.Points
+	return e.ID, true, nil
+}
+
+// AddLot stores the lot of an earning.
+func (tx *Tx) AddLot(ctx context.Context, l Lot) error {
+	if err := tx.db.WithContext(ctx).Create(&l).Error; err != nil {
+		return fmt.Errorf("add lot: %w", err)
+	}
+	return nil
+}
+
+// OpenLots returns a member's lots that have points left, the next to expire first.
+func (tx *Tx) OpenLots(ctx context.Context, member int64) ([]Lot, error) {
+	var lots []Lot
+	err := tx.db.WithContext(ctx).Where("member_id = ? AND remaining > 0", member).Order("expires_at, id").Find(&lots).Error
+	if err != nil {
+		return nil, fmt.Errorf("list lots: %w", err)
+	}
+	return lots, nil
+}
+
+// UseLots takes points from lots for an entry: each use's points leave its lot.
+func (tx *Tx) UseLots(ctx context.Context, uses []LotUse) error {
+	if len(uses) == 0 {
+		return nil
+	}
+	if err := tx.db.WithContext(ctx).Create(&uses).Error; err != nil {
+		return fmt.Errorf("note lot uses: %w", err)
+	}
+	for _, u := range uses {
+		res := tx.db.WithContext(ctx).Model(&Lot{}).Where("id = ? AND remaining >= ?", u.LotID, u.Points).
+			UpdateColumn("remaining", gorm.Expr("remaining - ?", u.Points))
+		if res.Error != nil {
+			return fmt.Errorf("use lot: %w", res.Error)
+		}
+		if res.RowsAffected == 0 {
+			return fmt.Errorf("use lot %d: it does not hold %d points", u.LotID, u.Points)
+		}
+	}
+	return nil
+}
+
+// EntryByKey returns the booking with this key, or ErrNotFound.
+func (tx *Tx) EntryByKey(ctx context.Context, key string) (Entry, error) {
+	var e Entry
+	return e, one(tx.db.WithContext(ctx).Where(map[string]any{"key": key}).Take(&e), "look up entry")
+}
+
+// EntriesOf returns a member's bookings, the newest first, at most limit,
+// older than the entry before (0: from the newest).
+func (tx *Tx) EntriesOf(ctx context.Context, member, before int64, limit int) ([]Entry, error) {
+	q := tx.db.WithContext(ctx).Where("member_id = ?", member)
+	if before > 0 {
+		q = q.Where("id < ?", before)
+	}
+	var entries []Entry
+	if err := q.Order("id DESC").Limit(limit).Find(&entries).Error; err != nil {
+		return nil, fmt.Errorf("list entries: %w", err)
+	}
+	return entries, nil
+}

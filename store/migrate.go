@@ -1,0 +1,69 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/go-gormigrate/gormigrate/v2"
+	"gorm.io/gorm"
+)
+
+// migrations is the history of the schema, in order. A step that has landed is
+// never edited: it holds its own copy of what it makes.
+func migrations() []*gormigrate.Migration {
+	return slices.Concat(
+		migratePeople,
+		migrateGroups,
+		migrateLedger,
+		migrateMessages,
+		migrateConsole,
+		migrateCheckIn,
+	)
+}
+
+// createTable is a step that makes one table. MySQL cannot roll DDL back, so a
+// step that was cut off after it made its table finds it and goes on.
+func createTable(id string, model any) *gormigrate.Migration {
+	return &gormigrate.Migration{ID: id, Migrate: func(db *gorm.DB) error {
+		if db.Migrator().HasTable(model) {
+			return nil
+		}
+		if db.Name() == "mysql" {
+			// Byte order for every text: the default collation would make
+			// "CAIQabc" equal "CAIQABC", and one emoji equal another.
+			db = db.Set("gorm:table_options", "ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin")
+		}
+		return db.Migrator().CreateTable(model)
+	}}
+}
+
+// migrate brings the schema up to date. On MySQL one replica does it while the
+// others wait.
+func (s *Store) migrate(ctx context.Context) error {
+	return s.write.WithContext(ctx).Connection(func(db *gorm.DB) error {
+		db = db.Session(&gorm.Session{}) // without it, statements would share their clauses
+		if s.mysql {
+			var locked int
+			if err := db.Raw("SELECT GET_LOCK('qunbot migrate', 120)").Scan(&locked).Error; err != nil {
+				return fmt.Errorf("migrate database: wait for the other replica: %w", err)
+			}
+			if locked != 1 {
+				return errors.New("migrate database: another replica has been migrating for two minutes")
+			}
+			defer db.Exec("DO RELEASE_LOCK('qunbot migrate')")
+		}
+		options := *gormigrate.DefaultOptions
+		options.UseTransaction = !s.mysql
+		options.ValidateUnknownMigrations = true
+		err := gormigrate.New(db, &options, migrations()).Migrate()
+		if errors.Is(err, gormigrate.ErrUnknownPastMigration) {
+			return errors.New("migrate database: it was made by a newer qunbot; start that version, or restore a backup from before the upgrade")
+		}
+		if err != nil {
+			return fmt.Errorf("migrate database: %w", err)
+		}
+		return nil
+	})
+}
