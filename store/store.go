@@ -55,7 +55,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return &gorm.Config{
 			SkipDefaultTransaction: true,
 			TranslateError:         true,
-			Logger:                 logger.Discard, // callers log once, with what identifies the work
+			Logger:                 logger.Discard,                          // callers log once, with what identifies the work
 			NowFunc:                func() time.Time { return time.Time{} }, // times are passed in
 		}
 	}

@@ -1,0 +1,50 @@
+package bot
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strconv"
+
+	"qunbot/store"
+)
+
+// nameMark is how a reply writes a member whose name is filled in when it is
+// sent. Stored replies and posts hold these marks instead of names, so that
+// erasing a member leaves no name behind. The characters are Unicode
+// noncharacters, which no keyboard writes.
+var nameMark = regexp.MustCompile("\uFDD0([0-9]+)\uFDD1")
+
+// Name returns a mark that becomes the member's name when the text is sent.
+func Name(member int64) string { return fmt.Sprintf("\uFDD0%d\uFDD1", member) }
+
+// FillNames replaces the marks of [Name] in text. A member without a name is
+// called 会员 and the number.
+func FillNames(ctx context.Context, db *store.Store, text string) (string, error) {
+	marks := nameMark.FindAllStringSubmatch(text, -1)
+	if marks == nil {
+		return text, nil
+	}
+	var ids []int64
+	for _, m := range marks {
+		if id, err := strconv.ParseInt(m[1], 10, 64); err == nil {
+			ids = append(ids, id)
+		}
+	}
+	var names map[int64]string
+	err := db.View(ctx, func(tx *store.Tx) (err error) {
+		names, err = tx.Names(tx.Context(), ids)
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("fill in names: %w", err)
+	}
+	return nameMark.ReplaceAllStringFunc(text, func(mark string) string {
+		number := nameMark.FindStringSubmatch(mark)[1]
+		id, _ := strconv.ParseInt(number, 10, 64)
+		if name := names[id]; name != "" {
+			return name
+		}
+		return "会员 " + number
+	}), nil
+}
