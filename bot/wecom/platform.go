@@ -1,0 +1,63 @@
+package wecom
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"qunbot/bot"
+)
+
+// Config is what the corp's side of the platform is called and trusts.
+type Config struct {
+	Bots []Bot
+	Now  func() time.Time
+	Log  *slog.Logger
+}
+
+// A Bot is a 智能机器人 whose callbacks come to /wecom/aibot/{Name}.
+type Bot struct {
+	Name        string // in the address, such as "helper"
+	DisplayName string // what people @, such as "小助手"
+	Token       string
+	AESKey      string // EncodingAESKey, 43 letters and digits
+}
+
+// An Engine answers messages; [bot.Engine] is one.
+type Engine interface {
+	// Handle answers m after its effects are durable.
+	Handle(ctx context.Context, m bot.Message) (bot.Answer, error)
+	// Stream returns the answer that a stream shows, or store.ErrNotFound.
+	Stream(ctx context.Context, streamID string) (bot.Answer, error)
+}
+
+// A Platform receives what WeCom sends.
+type Platform struct {
+	Config
+	ciphers map[string]*Cipher // by bot name
+}
+
+// New returns a platform. It returns an error that names the bot whose token
+// or key is wrong.
+func New(c Config) (*Platform, error) {
+	p := &Platform{Config: c, ciphers: map[string]*Cipher{}}
+	var errs []error
+	for _, b := range c.Bots {
+		cipher, err := NewCipher(b.Token, b.AESKey, "") // an aibot's receive id is empty
+		if err != nil {
+			errs = append(errs, fmt.Errorf("bot %s: %w", b.Name, err))
+		}
+		p.ciphers[b.Name] = cipher
+	}
+	return p, errors.Join(errs...)
+}
+
+// Mount adds the callback addresses to mux.
+func (p *Platform) Mount(mux *http.ServeMux, engine Engine) {
+	for _, b := range p.Bots {
+		mux.Handle("/wecom/aibot/"+b.Name, &aibotEndpoint{Config: p.Config, bot: b, cipher: p.ciphers[b.Name], engine: engine})
+	}
+}
