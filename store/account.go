@@ -262,3 +262,26 @@ func (tx *Tx) UnbalancedLots(ctx context.Context) ([]LotSums, error) {
 	}
 	return sums, nil
 }
+
+// Balance returns a member's points that have not expired at t, booked or not.
+func (tx *Tx) Balance(ctx context.Context, member int64, t time.Time) (int64, error) {
+	var sum int64
+	err := tx.db.WithContext(ctx).Model(&Lot{}).Where("member_id = ? AND remaining > 0 AND expires_at > ?", member, t).
+		Select("COALESCE(SUM(remaining), 0)").Scan(&sum).Error
+	if err != nil {
+		return 0, fmt.Errorf("sum lots: %w", err)
+	}
+	return sum, nil
+}
+
+// MembersWithExpiredLots returns members whose expiry at t is not booked yet,
+// at most limit.
+func (tx *Tx) MembersWithExpiredLots(ctx context.Context, t time.Time, limit int) ([]int64, error) {
+	var members []int64
+	err := tx.db.WithContext(ctx).Model(&Lot{}).Distinct("member_id").
+		Where("expires_at <= ? AND remaining > 0", t).Limit(limit).Pluck("member_id", &members).Error
+	if err != nil {
+		return nil, fmt.Errorf("find expired lots: %w", err)
+	}
+	return members, nil
+}

@@ -92,32 +92,37 @@ func (tx *Tx) AddAnswers(ctx context.Context, answers []Answer, said []Message, 
 	return nil
 }
 
-// Prune deletes answers, messages and decisions older than the given times,
-// at most limit rows of each, and returns how many went.
-func (tx *Tx) Prune(ctx context.Context, answers, messages, decisions time.Time, limit int) (int64, error) {
-	var total int64
+// Cutoffs say what Prune deletes: rows from before these times.
+type Cutoffs struct {
+	Answers, Messages, Decisions time.Time
+	Sessions                     time.Time // sessions and login links that ended before it
+	Requests                     time.Time
+}
+
+// Prune deletes what is older than the cutoffs, at most limit rows of each
+// kind, and returns how many went.
+func (tx *Tx) Prune(ctx context.Context, c Cutoffs, limit int) (total int64, err error) {
 	for _, old := range []struct {
-		model  any
-		column string
-		before time.Time
+		model        any
+		primary, age string
+		before       time.Time
 	}{
-		{&Answer{}, "created_at", answers},
-		{&Message{}, "sent_at", messages},
-		{&Decision{}, "at", decisions},
+		{&Answer{}, "key", "created_at", c.Answers},
+		{&Message{}, "id", "sent_at", c.Messages},
+		{&Decision{}, "id", "at", c.Decisions},
+		{&Session{}, "hash", "expires_at", c.Sessions},
+		{&LoginLink{}, "hash", "expires_at", c.Sessions},
+		{&Request{}, "key", "created_at", c.Requests},
 	} {
 		db := tx.db.WithContext(ctx)
-		primary := "id"
-		if _, ok := old.model.(*Answer); ok {
-			primary = "key"
-		}
 		var keys []any
-		if err := db.Model(old.model).Where(old.column+" < ?", old.before).Limit(limit).Pluck(primary, &keys).Error; err != nil {
+		if err := db.Model(old.model).Where(old.age+" < ?", old.before).Limit(limit).Pluck(old.primary, &keys).Error; err != nil {
 			return total, fmt.Errorf("find old rows: %w", err)
 		}
 		if len(keys) == 0 {
 			continue
 		}
-		res := db.Where(map[string]any{primary: keys}).Delete(old.model)
+		res := db.Where(map[string]any{old.primary: keys}).Delete(old.model)
 		if res.Error != nil {
 			return total, fmt.Errorf("delete old rows: %w", res.Error)
 		}

@@ -20,6 +20,8 @@ func migrations() []*gormigrate.Migration {
 		migrateMessages,
 		migrateConsole,
 		migrateCheckIn,
+		migrateSchedule,
+		migrateTokens,
 	)
 }
 

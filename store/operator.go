@@ -219,3 +219,11 @@ func (tx *Tx) AddRequest(ctx context.Context, r Request) error {
 	}
 	return nil
 }
+
+// AddOperator stores an operator unless there is one with the same UserID.
+func (tx *Tx) AddOperator(ctx context.Context, o Operator) error {
+	if _, err := tx.insert(ctx, &o); err != nil {
+		return fmt.Errorf("add operator: %w", err)
+	}
+	return nil
+}

@@ -118,6 +118,21 @@ func (tx *Tx) Member(ctx context.Context, id int64) (Member, error) {
 	return m, one(tx.db.WithContext(ctx).Take(&m, id), "look up member")
 }
 
+// IdentitiesOf returns one id by which the platform knows each member.
+func (tx *Tx) IdentitiesOf(ctx context.Context, members []int64) (map[int64]Identity, error) {
+	var rows []Identity
+	if err := tx.db.WithContext(ctx).Where("member_id IN ?", members).Order("kind, value").Find(&rows).Error; err != nil {
+		return nil, fmt.Errorf("list identities: %w", err)
+	}
+	ids := make(map[int64]Identity, len(rows))
+	for _, r := range rows {
+		if _, known := ids[r.MemberID]; !known {
+			ids[r.MemberID] = r
+		}
+	}
+	return ids, nil
+}
+
 // SetName stores the name a member is called by.
 func (tx *Tx) SetName(ctx context.Context, member int64, name string) error {
 	row := Person{MemberID: member, Name: name}

@@ -375,7 +375,7 @@ func TestDecisionsAreFilteredAndPaged(t *testing.T) {
 			if want := []string{"第k3", "第k1"}; !slices.Equal(got, want) {
 				t.Errorf("decisions of group 1, page by page = %q, want %q", got, want)
 			}
-			_, err := tx.Prune(tx.Context(), noon, noon.Add(time.Hour), noon, 100)
+			_, err := tx.Prune(tx.Context(), store.Cutoffs{Messages: noon.Add(time.Hour)}, 100)
 			return err
 		})
 		update(t, db, func(tx *store.Tx) error {

@@ -204,6 +204,9 @@ func (e *APIError) Hint() string {
 	case ClassUnknown:
 		return "请求发出后没有收到完整的回答，不知道是否成功。请到群里看一下。"
 	}
+	if e.Code == 0 {
+		return "要发送的内容不符合企业微信的限制：" + e.Msg
+	}
 	return fmt.Sprintf("企业微信不接受这次请求的内容。错误说明：https://open.work.weixin.qq.com/devtool/query?e=%d", e.Code)
 }
 
@@ -222,7 +225,8 @@ func (e *APIError) address() string {
 // secretParams are the parts of an address that nobody may see in a log.
 var secretParams = []string{"access_token", "corpsecret", "key", "code", "response_code", "secret", "user_ticket"}
 
-var secretInText = regexp.MustCompile(`(?i)((?:` + strings.Join(secretParams, "|") + `)["']?\s*[=:]\s*["']?)[^&\s"'<>,}]+`)
+// secretInText finds them, as in key=… and in "key":"…".
+var secretInText = regexp.MustCompile(`(?i)\b((?:` + strings.Join(secretParams, "|") + `)(?:=|"\s*:\s*"))[^&\s"'<>]+`)
 
 // redact blots out what looks like a secret in text, and the given secrets.
 func redact(text string, secrets ...string) string {

@@ -1,0 +1,278 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"qunbot/bot/wecom"
+	"qunbot/config"
+	"qunbot/handlers"
+	"qunbot/ledger"
+	"qunbot/scheduler"
+	"qunbot/store"
+	"qunbot/wordfilter"
+)
+
+type jobListCommand struct{ settings }
+
+func (c jobListCommand) Run(p process) error {
+	_, db, err := c.open(p)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	jobs, err := scheduleOf(db, p)
+	if err != nil {
+		return err
+	}
+	return db.View(p.ctx, func(tx *store.Tx) error {
+		list, err := jobs.List(tx.Context(), tx)
+		if err != nil {
+			return err
+		}
+		w := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, "任务\t名称\t时间\t下次\t上次")
+		for _, s := range list {
+			next := "—"
+			if !s.Next.IsZero() {
+				next = s.Next.In(db.Zone()).Format("2006-01-02 15:04")
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", s.Name, s.Title, s.Schedule, next, s.Result())
+		}
+		return w.Flush()
+	})
+}
+
+type jobRunCommand struct {
+	settings
+	Name string `arg:"" help:"任务，例如 news.post；用 job list 看有哪些。"`
+}
+
+func (c jobRunCommand) Run(p process) error {
+	_, db, err := c.open(p)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	jobs, err := scheduleOf(db, p)
+	if err != nil {
+		return err
+	}
+	switch err := jobs.RunNow(p.ctx, c.Name); {
+	case errors.Is(err, scheduler.ErrNoJob):
+		return fmt.Errorf("没有任务 %s：用 qunbot job list 看有哪些", c.Name)
+	case errors.Is(err, scheduler.ErrRunning):
+		return fmt.Errorf("任务 %s 正在别处运行，等它结束再试", c.Name)
+	case err != nil:
+		return fmt.Errorf("任务 %s：%w", c.Name, err)
+	}
+	fmt.Fprintf(p.out, "任务 %s 已运行。\n", c.Name)
+	return nil
+}
+
+// scheduleOf returns the features' jobs for a command that runs them by hand.
+func scheduleOf(db *store.Store, p process) (*scheduler.Scheduler, error) {
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	deps := handlers.Deps{Store: db, Words: wordfilter.NewHolder(), Now: p.now, Zone: db.Zone(), Log: log}
+	app, err := handlers.Register(deps, features(deps))
+	if err != nil {
+		return nil, err
+	}
+	return scheduler.New(scheduler.Config{Store: db, Jobs: app.Jobs, Now: p.now, Log: log})
+}
+
+type ledgerVerifyCommand struct{ settings }
+
+func (c ledgerVerifyCommand) Run(p process) error {
+	_, db, err := c.open(p)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	members, problems, err := ledger.Verify(p.ctx, db)
+	if err != nil {
+		return err
+	}
+	for _, line := range problems {
+		fmt.Fprintln(p.out, line)
+	}
+	if len(problems) > 0 {
+		return errProblems
+	}
+	fmt.Fprintf(p.out, "积分账没有问题：核对了 %d 个账户。\n", members)
+	return nil
+}
+
+type checkCommand struct{ settings }
+
+// Run tests what the service will need, one line a finding, and fails if
+// anything is wrong.
+func (c checkCommand) Run(p process) error {
+	cfg, err := config.Load(c.Config, p.environ)
+	if err != nil {
+		for _, line := range strings.Split(err.Error(), "\n") {
+			fmt.Fprintln(p.out, "✗ "+line)
+		}
+		return errProblems
+	}
+	report := report{out: p.out}
+	report.note(nil, "设置：没有错误")
+	for _, w := range cfg.Warnings {
+		report.warn(w.Error())
+	}
+	report.note(checkDatabase(p.ctx, cfg), "数据库：连得上，表是最新的")
+	if cfg.SetUp() {
+		report.warn("还没有填写 wecom.corp_id：服务会以设置模式运行，收不到企业微信的消息。在管理后台“我的企业”最下方复制企业 ID。")
+	} else {
+		checkCredentials(p, cfg, &report)
+		for _, b := range cfg.WeCom.Bots {
+			if b.Mode == config.ModeCallback {
+				report.note(checkCallback(p.ctx, cfg, b, p.now()), "机器人 "+b.Name+"：回调地址能从公网地址打开，Token 和 EncodingAESKey 对得上")
+			}
+		}
+	}
+	if report.failed {
+		return errProblems
+	}
+	fmt.Fprintln(p.out, "检查完毕，可以运行：qunbot serve --config "+c.Config)
+	return nil
+}
+
+// A report prints findings.
+type report struct {
+	out    io.Writer
+	failed bool
+}
+
+func (r *report) note(err error, good string) {
+	if err != nil {
+		r.failed = true
+		fmt.Fprintln(r.out, "✗ "+err.Error())
+		return
+	}
+	fmt.Fprintln(r.out, "✓ "+good)
+}
+
+func (r *report) warn(text string) { fmt.Fprintln(r.out, "! "+text) }
+
+func checkDatabase(ctx context.Context, cfg config.Config) error {
+	db, err := openStore(ctx, cfg)
+	if err != nil {
+		return fmt.Errorf("数据库：%w。请检查 database.driver 和 database.dsn，以及账号的权限", err)
+	}
+	return db.Close()
+}
+
+// checkCredentials asks WeCom whether the secrets are right.
+func checkCredentials(p process, cfg config.Config, r *report) {
+	env := environment{Now: p.now, Log: slog.New(slog.DiscardHandler)}
+	calls, err := wecom.NewAPI(apiConfig(cfg, nil, env))
+	if err != nil {
+		r.note(err, "")
+		return
+	}
+	for _, f := range calls.Diagnose(p.ctx) {
+		if f.OK {
+			r.note(nil, f.What)
+		} else {
+			r.note(fmt.Errorf("%s。%s", f.What, f.Todo), "")
+		}
+	}
+}
+
+// checkCallback does what WeCom does when the address is saved: it asks it to
+// decrypt something, from outside.
+func checkCallback(ctx context.Context, cfg config.Config, b config.Bot, now time.Time) error {
+	where := "机器人 " + b.Name + "："
+	cipher, err := wecom.NewCipher(b.Token.Reveal(), b.AESKey.Reveal(), "")
+	if err != nil {
+		return fmt.Errorf("%s%w", where, err)
+	}
+	echo := rand.Text()
+	sealed := cipher.Seal([]byte(echo), now.Unix(), rand.Text())
+	query := sealed.Query()
+	query.Set("echostr", sealed.Encrypt)
+	address := publicURL(cfg) + "/wecom/aibot/" + url.PathEscape(b.Name)
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address+"?"+query.Encode(), nil)
+	if err != nil {
+		return fmt.Errorf("%s%w", where, err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		// The error's own text would quote the address with its signature.
+		if e, ok := errors.AsType[*url.Error](err); ok {
+			err = e.Err
+		}
+		return fmt.Errorf("%s打不开 %s：%w。请先在另一个窗口运行 qunbot serve，再检查域名、证书和反向代理", where, address, err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 4096))
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s%s 的回答读到一半断了：%w", where, address, err)
+	case resp.StatusCode == http.StatusForbidden:
+		return fmt.Errorf("%s%s 拒绝了验证：正在运行的服务用的 Token 或 EncodingAESKey 和设置文件不一样，改过之后要重启服务", where, address)
+	case resp.StatusCode != http.StatusOK || string(body) != echo:
+		return fmt.Errorf("%s%s 回答了 %d，不是这个服务：请检查反向代理有没有把 /wecom/ 转到 %s", where, address, resp.StatusCode, cfg.Listen)
+	}
+	return nil
+}
+
+// secretKey returns the key that signs and encrypts what this installation
+// keeps to itself: 32 bytes in base64 in secret_key_file, made on first use.
+func secretKey(cfg config.Config) ([]byte, error) {
+	path := cfg.SecretKeyFile
+	if path == "" {
+		path = filepath.Join("data", "qunbot.key")
+		if cfg.Database.Driver == "sqlite" {
+			path = cfg.Database.DSN.Reveal() + ".key"
+		}
+	}
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return newSecretKey(path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read secret key: %w", err)
+	}
+	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(text)))
+	if err != nil || len(key) != 32 {
+		return nil, fmt.Errorf("密钥文件 %s 已损坏：应为 32 字节的 base64，请从备份恢复", strconv.Quote(path))
+	}
+	return key, nil
+}
+
+func newSecretKey(path string) ([]byte, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("make secret key: %w", err)
+	}
+	key := make([]byte, 32)
+	rand.Read(key)
+	// O_EXCL: of two processes that start at once, one makes the key and the
+	// other reports that it is there.
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("make secret key: %w", err)
+	}
+	defer f.Close()
+	if _, err := f.WriteString(base64.StdEncoding.EncodeToString(key) + "\n"); err != nil {
+		return nil, fmt.Errorf("make secret key: %w", err)
+	}
+	return key, f.Sync()
+}

@@ -1,0 +1,58 @@
+// Package housekeeping deletes what is older than its retention.
+package housekeeping
+
+import (
+	"context"
+	"time"
+
+	"qunbot/handlers"
+	"qunbot/scheduler"
+	"qunbot/store"
+)
+
+// Retention is how long rows are kept, in days. Operators may change it.
+type Retention struct {
+	Answers   int `json:"answers"`   // what was answered, for messages that are delivered again
+	Messages  int `json:"messages"`  // what members said
+	Decisions int `json:"decisions"` // why it was answered so
+}
+
+var defaultRetention = Retention{Answers: 3, Messages: 30, Decisions: 180}
+
+// chunk is how many rows of a table one transaction deletes.
+const chunk = 500
+
+type feature struct{ handlers.Deps }
+
+// New returns the housekeeping feature.
+func New(d handlers.Deps) handlers.Feature {
+	f := &feature{d}
+	return handlers.Feature{
+		Name: "housekeeping",
+		Jobs: []scheduler.Job{
+			{Name: "housekeeping", Title: "清理过期数据", Schedule: scheduler.Daily(4, 0), Missed: scheduler.RunOnce, Run: f.prune},
+		},
+	}
+}
+
+// prune deletes what was too old when it was due.
+func (f *feature) prune(ctx context.Context, due time.Time) error {
+	for {
+		var gone int64
+		err := f.Store.Update(ctx, func(tx *store.Tx) (err error) {
+			keep := defaultRetention
+			if err := tx.Setting(tx.Context(), "retention", &keep); err != nil {
+				return err
+			}
+			daysAgo := func(days int) time.Time { return due.AddDate(0, 0, -days) }
+			gone, err = tx.Prune(tx.Context(), store.Cutoffs{
+				Answers: daysAgo(keep.Answers), Messages: daysAgo(keep.Messages), Decisions: daysAgo(keep.Decisions),
+				Sessions: due, Requests: daysAgo(keep.Answers),
+			}, chunk)
+			return err
+		})
+		if err != nil || gone == 0 {
+			return err
+		}
+	}
+}

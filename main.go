@@ -1,0 +1,140 @@
+// Command qunbot runs the fan groups of shopping malls on WeCom (企业微信).
+//
+// This file is the commands; serve.go puts the program together.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+	"time"
+	_ "time/tzdata" // Asia/Shanghai also where the machine has no zones
+
+	"github.com/alecthomas/kong"
+
+	"qunbot/config"
+	"qunbot/store"
+)
+
+// version is set when a release is built: -ldflags "-X main.version=v1.2.3".
+var version = ""
+
+type commands struct {
+	Demo    demoCommand    `cmd:"" help:"在本机演示：服务、模拟的企业微信和示例商场，不需要账号和网络。"`
+	Serve   serveCommand   `cmd:"" help:"运行服务。"`
+	Check   checkCommand   `cmd:"" help:"检查设置、数据库和企业微信凭证，说明哪里不对、怎么改。"`
+	Migrate migrateCommand `cmd:"" help:"建立或升级数据库。"`
+	Job     struct {
+		List jobListCommand `cmd:"" help:"列出定时任务。"`
+		Run  jobRunCommand  `cmd:"" help:"在本进程里运行一次任务。"`
+	} `cmd:"" help:"定时任务。"`
+	Ledger struct {
+		Verify ledgerVerifyCommand `cmd:"" help:"核对积分账：分录、批次和余额必须相等。"`
+	} `cmd:"" help:"积分账。"`
+	Version versionCommand `cmd:"" help:"显示版本。"`
+}
+
+// A process is what a command gets from the world around it.
+type process struct {
+	ctx     context.Context // done when the program is told to stop
+	out     io.Writer
+	environ []string
+	now     func() time.Time
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	p := process{ctx: ctx, out: os.Stdout, environ: os.Environ(), now: time.Now}
+	var c commands
+	k := kong.Parse(&c, kong.Name("qunbot"), kong.Description("企业微信粉丝群机器人与群管理。"), kong.UsageOnError())
+	if err := k.Run(p); err != nil {
+		fmt.Fprintln(os.Stderr, "qunbot: "+err.Error())
+		os.Exit(1)
+	}
+}
+
+// settings are the flags of every command that reads the settings.
+type settings struct {
+	Config string `help:"设置文件。" type:"path" placeholder:"qunbot.yaml"`
+}
+
+func (s settings) load(p process) (config.Config, error) {
+	cfg, err := config.Load(s.Config, p.environ)
+	if err != nil {
+		return cfg, fmt.Errorf("设置有问题：\n%w", err)
+	}
+	return cfg, nil
+}
+
+// open loads the settings and opens their database.
+func (s settings) open(p process) (config.Config, *store.Store, error) {
+	cfg, err := s.load(p)
+	if err != nil {
+		return cfg, nil, err
+	}
+	db, err := openStore(p.ctx, cfg)
+	return cfg, db, err
+}
+
+func openStore(ctx context.Context, cfg config.Config) (*store.Store, error) {
+	return store.Open(ctx, store.Options{Driver: cfg.Database.Driver, DSN: cfg.Database.DSN.Reveal(), Zone: cfg.Zone()})
+}
+
+type serveCommand struct {
+	settings
+	UntilEOF bool `hidden:"" help:"Stop when standard input ends: for a parent process that may be killed."`
+}
+
+func (c serveCommand) Run(p process) error {
+	cfg, err := c.load(p)
+	if err != nil {
+		return err
+	}
+	ctx := p.ctx
+	if c.UntilEOF {
+		ended, stop := context.WithCancel(ctx)
+		defer stop()
+		go func() {
+			io.Copy(io.Discard, os.Stdin)
+			stop()
+		}()
+		ctx = ended
+	}
+	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	for _, w := range cfg.Warnings {
+		log.Warn("setting", "problem", w.Error())
+	}
+	return run(ctx, cfg, environment{Now: p.now, Log: log, Out: p.out})
+}
+
+type migrateCommand struct{ settings }
+
+func (c migrateCommand) Run(p process) error {
+	_, db, err := c.open(p) // opening migrates
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(p.out, "数据库已是最新。")
+	return db.Close()
+}
+
+type versionCommand struct{}
+
+func (versionCommand) Run(p process) error {
+	v := version
+	if info, ok := debug.ReadBuildInfo(); ok && v == "" {
+		v = info.Main.Version
+	}
+	_, err := fmt.Fprintln(p.out, "qunbot "+v)
+	return err
+}
+
+// errProblems is returned by a command that has printed what is wrong.
+var errProblems = errors.New("有问题，见上")

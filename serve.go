@@ -1,0 +1,310 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"qunbot/bot"
+	"qunbot/bot/wecom"
+	"qunbot/config"
+	"qunbot/handlers"
+	"qunbot/handlers/checkin"
+	"qunbot/handlers/housekeeping"
+	"qunbot/handlers/points"
+	"qunbot/scheduler"
+	"qunbot/store"
+	"qunbot/web/api"
+	"qunbot/web/console"
+	"qunbot/web/portal"
+	"qunbot/wordfilter"
+)
+
+const (
+	stopWithin   = 9 * time.Second  // from SIGTERM until the last answer is out
+	linkLifetime = 15 * time.Minute // of the one-time link printed at start
+)
+
+// An environment is what a run takes from the world around it.
+type environment struct {
+	Now   func() time.Time
+	Log   *slog.Logger
+	Out   io.Writer       // for what the person who starts the program should read
+	Probe func(bot.Point) // for crash tests; nil otherwise
+}
+
+// features lists what the bot can do: one line a feature.
+func features(d handlers.Deps) []handlers.Feature {
+	return []handlers.Feature{
+		checkin.New(d),
+		points.New(d),
+		housekeeping.New(d),
+	}
+}
+
+// run is the service: it returns when ctx is done and what was accepted is
+// answered, or when something fails.
+func run(ctx context.Context, cfg config.Config, env environment) error {
+	db, err := openStore(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	s, err := assemble(ctx, cfg, db, env)
+	if err != nil {
+		return err
+	}
+	return s.run(ctx)
+}
+
+// A service is the program, put together and not yet running.
+type service struct {
+	app      *handlers.App
+	jobs     *scheduler.Scheduler
+	public   *http.Server
+	internal *http.Server // the console's own; nil: it is on public
+	log      *slog.Logger
+	out      io.Writer
+	welcome  string
+}
+
+// assemble wires the program.
+func assemble(ctx context.Context, cfg config.Config, db *store.Store, env environment) (*service, error) {
+	if err := bootstrap(ctx, cfg, db, env.Now()); err != nil {
+		return nil, err
+	}
+	deps := handlers.Deps{Store: db, Words: wordfilter.NewHolder(), Now: env.Now, Zone: db.Zone(), Log: env.Log, Probe: env.Probe}
+	app, err := handlers.Register(deps, features(deps))
+	if err != nil {
+		return nil, fmt.Errorf("register features: %w", err)
+	}
+	jobs, err := scheduler.New(scheduler.Config{Store: db, Jobs: app.Jobs, Now: env.Now, Log: env.Log})
+	if err != nil {
+		return nil, fmt.Errorf("schedule jobs: %w", err)
+	}
+	platform, err := wecom.New(wecomConfig(cfg, env))
+	if err != nil {
+		return nil, fmt.Errorf("set up WeCom: %w", err)
+	}
+	base := publicURL(cfg)
+	pages, err := console.New(console.Config{Store: db, Pages: app.Console, Now: env.Now, Log: env.Log, PublicURL: base})
+	if err != nil {
+		return nil, fmt.Errorf("set up the console: %w", err)
+	}
+	key, err := secretKey(cfg)
+	if err != nil {
+		return nil, err
+	}
+	calls, err := wecom.NewAPI(apiConfig(cfg, db, env))
+	if err != nil {
+		return nil, fmt.Errorf("set up WeCom: %w", err)
+	}
+	var identifier portal.Identifier // nil: members cannot sign in, and the page says so
+	if cfg.WeCom.App.AgentID != 0 {
+		identifier = calls
+	}
+	members, err := portal.New(portal.Config{
+		Store: db, Pages: app.Portal, Public: app.Public, Identifier: identifier, Secret: key,
+		Now: env.Now, Log: env.Log, PublicURL: base,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("set up the member pages: %w", err)
+	}
+	var keys []api.Key
+	for _, k := range cfg.API.Keys {
+		keys = append(keys, api.Key{Name: k.Name, Secret: k.Key.Reveal()})
+	}
+	routes, err := api.New(api.Config{Store: db, Keys: keys, Routes: app.API, Now: env.Now, Log: env.Log})
+	if err != nil {
+		return nil, fmt.Errorf("set up the API: %w", err)
+	}
+
+	s := &service{app: app, jobs: jobs, log: env.Log, out: env.Out}
+	mux := http.NewServeMux()
+	platform.Mount(mux, app.Engine)
+	members.Mount(mux)
+	routes.Mount(mux)
+	mux.Handle("GET /healthz", health(db))
+	s.public = server(cfg.Listen, mux)
+	if cfg.ConsoleListen == "" {
+		pages.Mount(mux)
+	} else {
+		own := http.NewServeMux()
+		pages.Mount(own)
+		s.internal = server(cfg.ConsoleListen, own)
+		base = "http://" + cfg.ConsoleListen
+	}
+	s.welcome, err = welcome(ctx, cfg, db, base, env.Now())
+	return s, err
+}
+
+func wecomConfig(cfg config.Config, env environment) wecom.Config {
+	c := wecom.Config{Now: env.Now, Log: env.Log}
+	for _, b := range cfg.WeCom.Bots {
+		if b.Mode == config.ModeCallback {
+			c.Bots = append(c.Bots, wecom.Bot{Name: b.Name, DisplayName: b.DisplayName, Token: b.Token.Reveal(), AESKey: b.AESKey.Reveal()})
+		}
+	}
+	return c
+}
+
+// apiConfig is what the calls to WeCom need.
+func apiConfig(cfg config.Config, db *store.Store, env environment) wecom.APIConfig {
+	return wecom.APIConfig{
+		APIBase: cfg.WeCom.APIBase, CorpID: cfg.WeCom.CorpID, AgentID: cfg.WeCom.App.AgentID,
+		AppSecret: cfg.WeCom.App.Secret.Reveal(), ContactSecret: cfg.WeCom.Contact.Secret.Reveal(),
+		Store: db, Now: env.Now, Log: env.Log,
+	}
+}
+
+func publicURL(cfg config.Config) string {
+	if cfg.PublicURL != "" {
+		return cfg.PublicURL
+	}
+	return "http://" + cfg.Listen
+}
+
+// bootstrap stores the groups and operators of the settings that are not in
+// the database yet; the console manages them afterwards.
+func bootstrap(ctx context.Context, cfg config.Config, db *store.Store, now time.Time) error {
+	return db.Update(ctx, func(tx *store.Tx) error {
+		ctx := tx.Context()
+		for _, g := range cfg.Groups {
+			mall, err := tx.MallNamed(ctx, g.Mall)
+			if err != nil {
+				return err
+			}
+			kind := store.InternalGroup
+			if strings.HasPrefix(g.ChatID, "wr") && !strings.HasPrefix(g.ChatID, "wrk") { // customer groups' ids begin with wr
+				kind = store.CustomerGroup
+			}
+			if _, err := tx.AddGroup(ctx, store.Group{ChatID: g.ChatID, Kind: kind, Name: g.Name, MallID: mall.ID, CreatedAt: now}); err != nil {
+				return err
+			}
+		}
+		for _, o := range cfg.Operators {
+			err := tx.AddOperator(ctx, store.Operator{UserID: o.UserID, Name: o.UserID, Role: store.Role(o.Role), CreatedAt: now})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// welcome is what the person who starts the program should know, with a
+// one-time link into the console for its first owner.
+func welcome(ctx context.Context, cfg config.Config, db *store.Store, base string, now time.Time) (text string, err error) {
+	err = db.Update(ctx, func(tx *store.Tx) error {
+		owner, err := firstOwner(tx, now)
+		if err != nil {
+			return err
+		}
+		token, err := tx.AddLoginLink(tx.Context(), owner.ID, now.Add(linkLifetime))
+		text = fmt.Sprintf("后台（15 分钟内有效，只能用一次）：%s\n", console.LoginURL(base, token))
+		return err
+	})
+	if cfg.SetUp() {
+		text = "还没有填写 wecom.corp_id，先以设置模式运行：后台可用，收不到企业微信的消息。\n" + text
+	}
+	return text, err
+}
+
+// firstOwner returns the owner with the smallest number, and makes one on a
+// new database.
+func firstOwner(tx *store.Tx, now time.Time) (store.Operator, error) {
+	operators, err := tx.Operators(tx.Context())
+	if err != nil {
+		return store.Operator{}, err
+	}
+	var first store.Operator
+	for _, o := range operators {
+		if o.Role == store.Owner && (first.ID == 0 || o.ID < first.ID) {
+			first = o
+		}
+	}
+	if first.ID != 0 {
+		return first, nil
+	}
+	return tx.PutOperator(tx.Context(), store.Operator{UserID: "owner", Name: "负责人", Role: store.Owner, CreatedAt: now})
+}
+
+// server returns a server that slow or silent clients cannot hold.
+func server(addr string, h http.Handler) *http.Server {
+	return &http.Server{
+		Addr: addr, Handler: h,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      60 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+	}
+}
+
+// health answers whether the process and its database are alive.
+func health(db *store.Store) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+		defer cancel()
+		if err := db.Ping(ctx); err != nil {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			io.WriteString(w, "database does not answer\n")
+			return
+		}
+		io.WriteString(w, "ok\n")
+	})
+}
+
+// run serves until ctx is done. It then accepts nothing more, answers what it
+// accepted, and only then stops the engine that the answers come from.
+func (s *service) run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	engineCtx, stopEngine := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopEngine()
+	g.Go(func() error { return s.app.Engine.Run(engineCtx) })
+	g.Go(func() error { return s.jobs.Run(ctx) })
+	servers := []*http.Server{s.public}
+	if s.internal != nil {
+		servers = append(servers, s.internal)
+	}
+	var serving errgroup.Group
+	for _, srv := range servers {
+		l, err := net.Listen("tcp", srv.Addr)
+		if err != nil {
+			stopEngine()
+			return fmt.Errorf("监听 %s：%w；换一个地址，或先停掉占用它的程序", srv.Addr, err)
+		}
+		s.log.Info("listening", "addr", l.Addr().String())
+		serving.Go(func() error { return serve(ctx, srv, l) })
+	}
+	io.WriteString(s.out, s.welcome)
+	g.Go(func() error {
+		defer stopEngine()
+		return serving.Wait()
+	})
+	return g.Wait()
+}
+
+// serve serves until ctx is done and requests under way are answered.
+func serve(ctx context.Context, srv *http.Server, l net.Listener) error {
+	stopped := make(chan error, 1)
+	go func() {
+		<-ctx.Done()
+		patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
+		defer cancel()
+		stopped <- errors.Join(srv.Shutdown(patience), srv.Close())
+	}()
+	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return <-stopped
+}

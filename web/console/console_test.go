@@ -1,0 +1,735 @@
+package console_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"qunbot/store"
+	"qunbot/store/storetest"
+	"qunbot/web/console"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden pages in testdata")
+
+var noon = time.Date(2026, 11, 21, 4, 0, 0, 0, time.UTC) // 12:00 in Asia/Shanghai
+
+// site is a console with a clock, a log and a browser of its own.
+type site struct {
+	t      *testing.T
+	db     *store.Store
+	now    time.Time
+	log    bytes.Buffer
+	url    string
+	client *http.Client
+}
+
+// open returns a site with pages, before anybody signs in.
+func open(t *testing.T, pages ...console.Page) *site {
+	t.Helper()
+	s := &site{t: t, db: storetest.Open(t), now: noon}
+	c, err := console.New(console.Config{Store: s.db, Pages: pages, Now: func() time.Time { return s.now },
+		Log: slog.New(slog.NewTextHandler(&s.log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	c.Mount(mux)
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	s.url = server.URL
+	s.client = browser(t)
+	return s
+}
+
+// browser keeps cookies and follows no redirects.
+func browser(t *testing.T) *http.Client {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+func (s *site) update(fn func(tx *store.Tx) error) {
+	s.t.Helper()
+	if err := s.db.Update(s.t.Context(), fn); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// link returns a new sign-in link's path for an operator with this role.
+func (s *site) link(role store.Role) (path string) {
+	s.t.Helper()
+	s.update(func(tx *store.Tx) error {
+		o, err := tx.PutOperator(tx.Context(), store.Operator{UserID: "zhangsan", Name: "张三", Role: role, CreatedAt: noon})
+		if err != nil {
+			return err
+		}
+		token, err := tx.AddLoginLink(tx.Context(), o.ID, s.now.Add(time.Hour))
+		path = strings.TrimPrefix(console.LoginURL("http://x", token), "http://x")
+		return err
+	})
+	return path
+}
+
+func (s *site) signIn(role store.Role) {
+	s.t.Helper()
+	if got, _ := s.post(s.link(role), nil); got.StatusCode != http.StatusSeeOther {
+		s.t.Fatalf("sign-in = %s", got.Status)
+	}
+}
+
+func (s *site) get(path string) (*http.Response, string) {
+	s.t.Helper()
+	r, err := http.NewRequestWithContext(s.t.Context(), "GET", s.url+path, nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return s.do(r)
+}
+
+func (s *site) post(path string, form url.Values) (*http.Response, string) {
+	s.t.Helper()
+	r, err := http.NewRequestWithContext(s.t.Context(), "POST", s.url+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Sec-Fetch-Site", "same-origin")
+	return s.do(r)
+}
+
+func (s *site) do(r *http.Request) (*http.Response, string) {
+	s.t.Helper()
+	got, err := s.client.Do(r)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer got.Body.Close()
+	body, err := io.ReadAll(got.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return got, string(body)
+}
+
+// formKey is the one-time key of the first form of a page's own.
+func formKey(t *testing.T, body string) string {
+	t.Helper()
+	m := regexp.MustCompile(`name="_key" value="([A-Z0-9]+)"`).FindStringSubmatch(body)
+	if m == nil {
+		t.Fatalf("the page has no form key:\n%s", body)
+	}
+	return m[1]
+}
+
+// wish is a feature's page: members' wishes, kept as audit rows' neighbours in a setting.
+func wish(t *testing.T) console.Page {
+	const main = `{{define "action"}}<button form="w">许愿</button>{{end}}
+{{define "main"}}<form id="w" method="post">{{formKey}}{{template "input" (field .Fields "text" "愿望" "最多 5 个字")}}</form><ul>{{range .Wishes}}<li>{{.}}</li>{{end}}</ul>{{end}}`
+	return console.Page{
+		Path: "/wishes", Title: "愿望", Purpose: "大家想要什么。", Group: console.Content, Role: store.Analyst, Change: store.Staff,
+		FS: fstest.MapFS{"console.html": {Data: []byte(main)}},
+		Load: func(ctx context.Context, tx *store.Tx, v console.Visit) (any, error) {
+			var wishes []string
+			err := tx.Setting(ctx, "wishes", &wishes)
+			return struct {
+				Fields console.Fields
+				Wishes []string
+			}{v.Fields("text", "默认"), wishes}, err
+		},
+		Post: func(ctx context.Context, tx *store.Tx, v console.Visit) (console.Result, error) {
+			var wishes []string
+			if err := tx.Setting(ctx, "wishes", &wishes); err != nil {
+				return console.Result{}, err
+			}
+			text := v.Value("text")
+			if err := tx.SetSetting(ctx, "wishes", append(wishes, text)); err != nil {
+				return console.Result{}, err
+			}
+			switch {
+			case text == "panic":
+				panic("a wish too far")
+			case text == "broken":
+				return console.Result{}, errors.New("no wishes today")
+			case len([]rune(text)) > 5:
+				return console.Result{}, console.Invalid("text", "最多 5 个字，现在有 "+fmt.Sprint(len([]rune(text)))+" 个。")
+			}
+			return console.Result{Object: "wish 1", Detail: text, Message: "许好了：" + text}, nil
+		},
+	}
+}
+
+func (s *site) wishes() (list []string) {
+	s.update(func(tx *store.Tx) error { return tx.Setting(tx.Context(), "wishes", &list) })
+	return list
+}
+
+func (s *site) audits() (list []store.Audit) {
+	s.update(func(tx *store.Tx) (err error) {
+		list, err = tx.Audits(tx.Context(), 0, 100)
+		return err
+	})
+	return list
+}
+
+func want(t *testing.T, what string, got *http.Response, body string, status int, contains ...string) {
+	t.Helper()
+	if got.StatusCode != status {
+		t.Errorf("%s = %s, want %d\n%s", what, got.Status, status, body)
+	}
+	for _, c := range contains {
+		if !strings.Contains(body, c) {
+			t.Errorf("%s: the page does not hold %q:\n%s", what, c, body)
+		}
+	}
+}
+
+func TestLoginLinkIsUsedByItsButtonOnly(t *testing.T) {
+	s := open(t)
+	got, body := s.get("/console/")
+	want(t, "without a session", got, body, 401, "请先登录", "qunbot operator add")
+	got, body = s.get("/console/members")
+	want(t, "a page without a session", got, body, 401, "请先登录")
+	got, body = s.get("/console/nothing-here")
+	want(t, "no page without a session", got, body, 401, "请先登录")
+
+	path := s.link(store.Owner)
+	for range 3 { // previews in a chat
+		got, body = s.get(path)
+		want(t, "the link's page", got, body, 200, "登录运营台", `method="post"`)
+	}
+	got, body = s.post(path, nil)
+	want(t, "the button", got, body, 303)
+	cookie := got.Header.Get("Set-Cookie")
+	for _, attribute := range []string{"qunbot_console=", "HttpOnly", "SameSite=Lax", "Path=/console"} {
+		if !strings.Contains(cookie, attribute) {
+			t.Errorf("session cookie %q, want %s in it", cookie, attribute)
+		}
+	}
+	got, body = s.get("/console/")
+	want(t, "home", got, body, 200, "首页", "张三", "负责人")
+
+	s.client = browser(t) // another browser
+	got, body = s.post(path, nil)
+	want(t, "the link again", got, body, 403, "不能用了")
+}
+
+func TestSessionTokenIsRenewedAtSignInAndEnds(t *testing.T) {
+	s := open(t)
+	s.signIn(store.Owner)
+	at, _ := url.Parse(s.url + "/console/")
+	first := s.client.Jar.Cookies(at)[0].Value
+	s.signIn(store.Owner)
+	if again := s.client.Jar.Cookies(at)[0].Value; again == first {
+		t.Error("the token after a second sign-in is the first one's")
+	}
+
+	s.now = s.now.Add(11 * time.Hour)
+	got, body := s.get("/console/")
+	want(t, "after 11 idle hours", got, body, 200)
+	s.now = s.now.Add(11 * time.Hour)
+	got, body = s.get("/console/")
+	want(t, "after 11 more", got, body, 200)
+	s.now = s.now.Add(12 * time.Hour)
+	got, body = s.get("/console/")
+	want(t, "after 12 idle hours", got, body, 401)
+
+	s.signIn(store.Owner)
+	for range 20 { // 160 hours, never idle for long
+		s.now = s.now.Add(8 * time.Hour)
+		got, body = s.get("/console/")
+		want(t, "a busy week", got, body, 200)
+	}
+	s.now = s.now.Add(8 * time.Hour)
+	got, body = s.get("/console/")
+	want(t, "after seven days", got, body, 401)
+
+	s.signIn(store.Owner)
+	got, body = s.post("/console/logout", nil)
+	want(t, "sign-out", got, body, 303)
+	got, body = s.get("/console/")
+	want(t, "after sign-out", got, body, 401)
+}
+
+func TestCookiesAreSecureOverHTTPS(t *testing.T) {
+	db := storetest.Open(t)
+	c, err := console.New(console.Config{Store: db, Now: func() time.Time { return noon }, Log: slog.New(slog.DiscardHandler), PublicURL: "https://fans.example.com/"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	c.Mount(mux)
+	var token string
+	err = db.Update(t.Context(), func(tx *store.Tx) error {
+		o, err := tx.PutOperator(tx.Context(), store.Operator{UserID: "a", Role: store.Owner, CreatedAt: noon})
+		if err != nil {
+			return err
+		}
+		token, err = tx.AddLoginLink(tx.Context(), o.ID, noon.Add(time.Hour))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	mux.ServeHTTP(w, httptest.NewRequest("POST", console.LoginURL("https://fans.example.com/", token), nil))
+	if cookie := w.Header().Get("Set-Cookie"); w.Code != 303 || !strings.Contains(cookie, "Secure") {
+		t.Errorf("sign-in over https = %d, cookie %q, want Secure", w.Code, cookie)
+	}
+}
+
+func TestLoginIsLimited(t *testing.T) {
+	s := open(t)
+	for n := range 30 {
+		got, body := s.post("/console/login/GUESS", nil)
+		if got.StatusCode == http.StatusTooManyRequests {
+			want(t, "a flood", got, body, 429, "试得太快了")
+			if n < 5 {
+				t.Errorf("limited at try %d", n+1)
+			}
+			s.now = s.now.Add(time.Minute)
+			got, body = s.post("/console/login/GUESS", nil)
+			want(t, "a minute later", got, body, 403)
+			return
+		}
+	}
+	t.Error("30 tries at once were let through")
+}
+
+func TestRolesCountAtOnce(t *testing.T) {
+	s := open(t, wish(t))
+	s.signIn(store.Clerk)
+	got, body := s.get("/console/wishes")
+	want(t, "clerk", got, body, 403, "店员", "不能用这一页", "回到首页")
+	if _, body := s.get("/console/"); strings.Contains(body, "愿望") || strings.Contains(body, "决策日志") {
+		t.Error("the menu shows a clerk what a clerk may not see")
+	}
+	s.link(store.Analyst) // the same operator, promoted
+	_, body = s.get("/console/wishes")
+	got, body = s.post("/console/wishes", url.Values{"_key": {formKey(t, body)}, "text": {"花"}})
+	want(t, "analyst may read, not post", got, body, 403)
+	s.link(store.Staff)
+	_, body = s.get("/console/wishes")
+	got, body = s.post("/console/wishes", url.Values{"_key": {formKey(t, body)}, "text": {"花"}})
+	want(t, "staff", got, body, 303)
+}
+
+func TestPostIsAuditedAndRunsOnce(t *testing.T) {
+	s := open(t, wish(t))
+	s.signIn(store.Staff)
+	_, body := s.get("/console/wishes?a=1")
+	key := formKey(t, body)
+	form := url.Values{"_key": {key}, "text": {"一束花"}}
+	for range 2 {
+		got, body := s.post("/console/wishes?a=1", form)
+		want(t, "post", got, body, 303)
+		if to := got.Header.Get("Location"); to != "/console/wishes?a=1" {
+			t.Errorf("goes on to %q, want the same page", to)
+		}
+	}
+	_, body = s.get("/console/wishes")
+	if !strings.Contains(body, "许好了：一束花") || !strings.Contains(body, "<li>一束花</li>") {
+		t.Errorf("the next page does not say what was done:\n%s", body)
+	}
+	if _, body = s.get("/console/wishes"); strings.Contains(body, "许好了") {
+		t.Error("the message is said twice")
+	}
+	if got := s.wishes(); len(got) != 1 {
+		t.Errorf("wishes = %q, want one although the form was sent twice", got)
+	}
+	audits := s.audits()
+	if len(audits) != 1 || audits[0].Action != "POST /console/wishes" || audits[0].Object != "wish 1" || audits[0].Detail != "一束花" || !audits[0].At.Equal(noon) {
+		t.Errorf("audits = %+v, want one of the wish", audits)
+	}
+	got, body := s.post("/console/wishes", url.Values{"_key": {key}, "text": {"两束花"}})
+	want(t, "the key with another text", got, body, 409, "提交过一次", `value="两束花"`)
+	got, body = s.post("/console/wishes", url.Values{"text": {"花"}})
+	want(t, "no key", got, body, 400, "表单不完整")
+}
+
+func TestDoubleClickRunsOnce(t *testing.T) {
+	s := open(t, wish(t))
+	s.signIn(store.Staff)
+	_, body := s.get("/console/wishes")
+	form := url.Values{"_key": {formKey(t, body)}, "text": {"花"}}
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			got, body := s.post("/console/wishes", form)
+			want(t, "one of eight clicks", got, body, 303)
+		})
+	}
+	wg.Wait()
+	if got := s.wishes(); len(got) != 1 {
+		t.Errorf("wishes = %q, want one", got)
+	}
+}
+
+func TestInvalidShowsTheFormAgain(t *testing.T) {
+	s := open(t, wish(t))
+	s.signIn(store.Staff)
+	_, body := s.get("/console/wishes")
+	got, body := s.post("/console/wishes", url.Values{"_key": {formKey(t, body)}, "text": {`<很长的愿望>"`}})
+	want(t, "invalid", got, body, 422, "没有提交", "最多 5 个字，现在有 8 个。", `value="&lt;很长的愿望&gt;&#34;"`, `aria-invalid="true"`)
+	if len(s.wishes()) != 0 || len(s.audits()) != 0 {
+		t.Error("something was written")
+	}
+	got, body = s.post("/console/wishes", url.Values{"_key": {formKey(t, body)}, "text": {"花"}})
+	want(t, "corrected", got, body, 303)
+}
+
+func TestFailuresAreLoggedOnceAndWriteNothing(t *testing.T) {
+	s := open(t, wish(t))
+	s.signIn(store.Staff)
+	for text, cause := range map[string]string{"broken": "no wishes today", "panic": "a wish too far"} {
+		_, body := s.get("/console/wishes")
+		s.log.Reset()
+		got, body := s.post("/console/wishes", url.Values{"_key": {formKey(t, body)}, "text": {text}})
+		want(t, text, got, body, 500, "没有成功", "编号")
+		id := regexp.MustCompile(`编号 ([a-z0-9]{8})`).FindStringSubmatch(body)
+		if log := s.log.String(); id == nil || strings.Count(log, "level=ERROR") != 1 || !strings.Contains(log, id[1]) || !strings.Contains(log, cause) {
+			t.Errorf("%s: id %q, log %q, want one line with the id and the cause", text, id, log)
+		}
+		if strings.Contains(body, cause) {
+			t.Errorf("%s: the page tells the cause", text)
+		}
+	}
+	if len(s.wishes()) != 0 || len(s.audits()) != 0 {
+		t.Error("something was written")
+	}
+}
+
+func TestForeignPagesAreRefused(t *testing.T) {
+	s := open(t, wish(t))
+	s.signIn(store.Staff)
+	_, body := s.get("/console/wishes")
+	form := url.Values{"_key": {formKey(t, body)}, "text": {"花"}}
+	for name, header := range map[string][2]string{"fetch metadata": {"Sec-Fetch-Site", "cross-site"}, "origin": {"Origin", "https://evil.example"}} {
+		r, _ := http.NewRequestWithContext(t.Context(), "POST", s.url+"/console/wishes", strings.NewReader(form.Encode()))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set(header[0], header[1])
+		got, body := s.do(r)
+		want(t, name, got, body, 403, "别的网站")
+	}
+	if len(s.wishes()) != 0 {
+		t.Error("a wish of another site's was written")
+	}
+}
+
+func TestHeadersMethodsAndSizes(t *testing.T) {
+	s := open(t, wish(t))
+	s.signIn(store.Owner)
+	got, body := s.get("/console/")
+	for header, value := range map[string]string{
+		"Content-Security-Policy": "frame-ancestors 'none'", "X-Content-Type-Options": "nosniff",
+		"Referrer-Policy": "same-origin", "Cache-Control": "no-store", "Content-Type": "text/html; charset=utf-8",
+	} {
+		if !strings.Contains(got.Header.Get(header), value) {
+			t.Errorf("%s = %q, want %s", header, got.Header.Get(header), value)
+		}
+	}
+	for _, file := range regexp.MustCompile(`(?:href|src)="(/console/static/[^"]+)"`).FindAllStringSubmatch(body, -1) {
+		got, text := s.get(file[1])
+		want(t, file[1], got, text, 200)
+		if !strings.Contains(got.Header.Get("Cache-Control"), "immutable") {
+			t.Errorf("%s: Cache-Control = %q", file[1], got.Header.Get("Cache-Control"))
+		}
+	}
+	got, body = s.post("/console/members", nil)
+	want(t, "post to a page that only shows", got, body, 405)
+	got, body = s.get("/console/nothing-here")
+	want(t, "no page", got, body, 404, "没有这一页")
+	got, body = s.get("/console/members/0")
+	want(t, "no member's number", got, body, 404)
+	got, body = s.get("/console/members/999")
+	want(t, "no member", got, body, 404)
+	got, body = s.post("/console/wishes", url.Values{"text": {strings.Repeat("长", 400_000)}})
+	want(t, "too large", got, body, 413, "太大")
+}
+
+func TestThemeIsRemembered(t *testing.T) {
+	s := open(t)
+	s.signIn(store.Owner)
+	for _, theme := range []string{"dark", "light"} {
+		got, body := s.post("/console/theme", url.Values{"theme": {theme}})
+		want(t, "choose", got, body, 303)
+		_, body = s.get("/console/")
+		if !strings.Contains(body, `<html lang="zh-CN" data-theme="`+theme+`">`) {
+			t.Errorf("after choosing %s the page begins\n%.200s", theme, body)
+		}
+	}
+}
+
+func TestNewNamesWhatIsWrong(t *testing.T) {
+	load := func(context.Context, *store.Tx, console.Visit) (any, error) { return nil, nil }
+	file := func(text string) fstest.MapFS { return fstest.MapFS{"console.html": {Data: []byte(text)}} }
+	good := file(`{{define "main"}}{{end}}`)
+	tests := []struct {
+		name  string
+		pages []console.Page
+		want  string
+	}{
+		{"no title", []console.Page{{Path: "/a", FS: good, Load: load}}, "no title"},
+		{"no load", []console.Page{{Path: "/a", Title: "A", FS: good}}, "no Load"},
+		{"no slash", []console.Page{{Path: "a", Title: "A", FS: good, Load: load}}, "slash"},
+		{"no such file", []console.Page{{Path: "/a", Title: "A", FS: good, Template: "b.html", Load: load}}, "b.html"},
+		{"broken template", []console.Page{{Path: "/a", Title: "A", FS: file(`{{define "main"}}{{if}}{{end}}`), Load: load}}, "console.html"},
+		{"no main", []console.Page{{Path: "/a", Title: "A", FS: file(`hello`), Load: load}}, `"main"`},
+		{"unknown function", []console.Page{{Path: "/a", Title: "A", FS: file(`{{define "main"}}{{shout .}}{{end}}`), Load: load}}, "shout"},
+		{"not closed", []console.Page{{Path: "/a", Title: "A", FS: file(`{{define "main"}}<a href="{{end}}`), Load: load}}, "contexts"},
+		{"inline script", []console.Page{{Path: "/a", Title: "A", FS: file(`{{define "main"}}<button onclick="x()">{{end}}`), Load: load}}, "onclick"},
+		{"form without key", []console.Page{{Path: "/a", Title: "A", FS: file(`{{define "main"}}<form method="post"></form>{{end}}`), Load: load}}, "formKey"},
+		{"same path", []console.Page{{Path: "/a", Title: "A", FS: good, Load: load}, {Path: "/a", Title: "B", FS: good, Load: load}}, "/console/a"},
+		{"path of the frame's", []console.Page{{Path: "/members", Title: "A", FS: good, Load: load}}, "/console/members"},
+		{"same path by another name", []console.Page{{Path: "/x/{a}", Title: "A", FS: good, Load: load}, {Path: "/x/{b}", Title: "B", FS: good, Load: load}}, "/console/x/{"},
+		{"unknown role", []console.Page{{Path: "/a", Title: "A", FS: good, Load: load, Role: "boss"}}, "boss"},
+		{"unknown icon", []console.Page{{Path: "/a", Title: "A", FS: good, Load: load, Icon: "dragon"}}, "dragon"},
+		{"menu with a parameter", []console.Page{{Path: "/a/{id}", Title: "A", FS: good, Load: load, Group: console.Daily}}, "menu"},
+		{"missing script", []console.Page{{Path: "/a", Title: "A", FS: good, Load: load, Script: "a.js"}}, "a.js"},
+	}
+	db := storetest.Open(t)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := console.New(console.Config{Store: db, Pages: tt.pages, Now: time.Now, Log: slog.Default()})
+			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), tt.pages[0].Path) {
+				t.Errorf("New = %v, want an error that names %s and %q", err, tt.pages[0].Path, tt.want)
+			}
+		})
+	}
+}
+
+// A file is sent as it is, under its name.
+func TestLoadMaySendAFile(t *testing.T) {
+	s := open(t, console.Page{Path: "/export", Title: "导出", FS: fstest.MapFS{"console.html": {Data: []byte(`{{define "main"}}{{end}}`)}},
+		Load: func(context.Context, *store.Tx, console.Visit) (any, error) {
+			return console.File{Name: "会员.csv", Type: "text/csv; charset=utf-8", Body: []byte("编号\n1\n")}, nil
+		}})
+	s.signIn(store.Clerk)
+	got, body := s.get("/console/export")
+	want(t, "export", got, body, 200, "编号\n1\n")
+	if d := got.Header.Get("Content-Disposition"); d != "attachment; filename*=UTF-8''%E4%BC%9A%E5%91%98.csv" {
+		t.Errorf("Content-Disposition = %q", d)
+	}
+}
+
+// changing are the parts of a page that differ from run to run.
+var changing = regexp.MustCompile(`\.[0-9a-f]{10}\.|value="[A-Z2-7]{26}"|编号 [a-z0-9]{8}`)
+
+func golden(t *testing.T, name, body string) {
+	t.Helper()
+	body = changing.ReplaceAllStringFunc(body, func(found string) string {
+		switch {
+		case strings.HasPrefix(found, "."):
+			return ".HASH."
+		case strings.HasPrefix(found, "value"):
+			return `value="KEY"`
+		}
+		return "编号 ID"
+	})
+	path := filepath.Join("testdata", name+".html")
+	if *update {
+		if err := os.WriteFile(path, []byte(body), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	wanted, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body != string(wanted) {
+		t.Errorf("%s changed; look at it and run the test with -update. Got:\n%s", path, body)
+	}
+}
+
+func TestPagesLookAsTheyShould(t *testing.T) {
+	s := open(t, wish(t))
+	_, body := s.get("/console/")
+	golden(t, "signed-out", body)
+	s.signIn(store.Owner)
+	for name, path := range map[string]string{
+		"home-empty": "/console/", "groups-empty": "/console/groups", "members-empty": "/console/members",
+		"decisions-empty": "/console/decisions", "audit-empty": "/console/audit", "nothing": "/console/nothing",
+	} {
+		_, body := s.get(path)
+		golden(t, name, body)
+	}
+	s.fill()
+	for name, path := range map[string]string{
+		"home": "/console/", "groups": "/console/groups", "group": "/console/groups/1", "members": "/console/members?q=王",
+		"member": "/console/members/1", "decisions": "/console/decisions?group=1&outcome=answered", "look": "/console/look", "feature": "/console/wishes",
+	} {
+		_, body := s.get(path)
+		golden(t, name, body)
+	}
+	_, body = s.get("/console/groups/2")
+	got, body := s.post("/console/groups/2", url.Values{"_key": {formKey(t, body)}, "name": {" "}, "mall": {"南湖店"}, "new_mall": {""}})
+	want(t, "empty name", got, body, 422, "请给群起一个名字。")
+	golden(t, "group-invalid", body)
+	got, body = s.post("/console/groups/2", url.Values{"_key": {formKey(t, body)}, "name": {"二号群"}, "mall": {""}, "new_mall": {"江北店"}})
+	want(t, "rename", got, body, 303)
+	_, body = s.get("/console/groups/2")
+	want(t, "renamed", got, body, 303, "二号群", "江北店", "已保存。")
+	_, body = s.get("/console/look")
+	got, body = s.post("/console/look", url.Values{"_key": {formKey(t, body)}, "name": {"南湖购物中心"}, "slogan": {""}, "colour": {"pink"}})
+	want(t, "no such colour", got, body, 422, "请从列出的颜色里选一个。")
+	got, body = s.post("/console/look", url.Values{"_key": {formKey(t, body)}, "name": {"南湖购物中心"}, "slogan": {""}, "colour": {"red"}})
+	want(t, "look", got, body, 303)
+	_, body = s.get("/console/audit")
+	golden(t, "audit", body)
+}
+
+// fill makes a mall with two groups, three members and what they said.
+func (s *site) fill() {
+	s.update(func(tx *store.Tx) error {
+		ctx := tx.Context()
+		mall, err := tx.MallNamed(ctx, "南湖店")
+		if err != nil {
+			return err
+		}
+		for n, kind := range []store.GroupKind{store.InternalGroup, store.CustomerGroup} {
+			if _, err := tx.AddGroup(ctx, store.Group{ChatID: fmt.Sprint("wrk000", n), Kind: kind, Name: fmt.Sprintf("粉丝群 %d", n+1), MallID: mall.ID, CreatedAt: noon.AddDate(0, -1, 0)}); err != nil {
+				return err
+			}
+		}
+		for n, name := range []string{"小王", "<b>李四</b>", ""} {
+			members, err := tx.MembersOf(ctx, []store.Identity{{Kind: store.UserID, Value: fmt.Sprint("user", n)}}, noon.Add(-time.Duration(n)*30*time.Hour))
+			if err != nil {
+				return err
+			}
+			m := members[0].ID
+			if name != "" {
+				if err := tx.SetName(ctx, m, name); err != nil {
+					return err
+				}
+			}
+			if err := tx.AddGroupMembers(ctx, []store.GroupMember{{GroupID: 1, MemberID: m, JoinedAt: noon}}); err != nil {
+				return err
+			}
+			entry, _, err := tx.AddEntry(ctx, store.Entry{Key: fmt.Sprint("e", n), MemberID: m, Rule: "checkin", Note: "签到", Points: int64(1200 + n), At: noon.Add(-time.Hour)})
+			if err != nil {
+				return err
+			}
+			if err := tx.AddLot(ctx, store.Lot{EntryID: entry, MemberID: m, Earned: 1200, Remaining: 1200, ExpiresAt: noon.AddDate(1, 0, 0)}); err != nil {
+				return err
+			}
+			if _, err := tx.AddCheckIn(ctx, store.CheckIn{MemberID: m, Day: "2026-11-21", Streak: n + 1, At: noon}); err != nil {
+				return err
+			}
+			key := fmt.Sprint("k", n)
+			outcome := []store.Outcome{store.Answered, store.Stopped, store.Failed}[n]
+			err = tx.AddAnswers(ctx, []store.Answer{{Key: key, CreatedAt: noon}},
+				[]store.Message{{Key: key, GroupID: int64(1 - n%2), MemberID: m, Text: "签到 <3", SentAt: noon.Add(-time.Minute)}},
+				[]store.Decision{{Key: key, GroupID: int64(1 - n%2), MemberID: m, Outcome: outcome, Rule: "checkin 签到", Detail: "第 1 天", SentAt: noon.Add(-time.Minute), At: noon}})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func TestListsPageByKey(t *testing.T) {
+	s := open(t)
+	s.update(func(tx *store.Tx) error {
+		for n := range 120 {
+			if _, err := tx.AddGroup(tx.Context(), store.Group{ChatID: fmt.Sprintf("c%03d", n), Name: fmt.Sprintf("群%03d", n), Kind: store.InternalGroup, CreatedAt: noon}); err != nil {
+				return err
+			}
+			if _, err := tx.MembersOf(tx.Context(), []store.Identity{{Kind: store.UserID, Value: fmt.Sprint(n)}}, noon); err != nil {
+				return err
+			}
+			if err := tx.AddAudit(tx.Context(), store.Audit{Action: "x", At: noon}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	s.signIn(store.Owner)
+	next := regexp.MustCompile(`href="([^"]+)">下一页`)
+	for _, path := range []string{"/console/groups", "/console/members", "/console/audit"} {
+		rows, pages := 0, 0
+		for at := path; at != ""; pages++ {
+			got, body := s.get(strings.ReplaceAll(at, "&amp;", "&"))
+			want(t, at, got, body, 200)
+			rows += strings.Count(body, "<tr>") - 1
+			at = ""
+			if m := next.FindStringSubmatch(body); m != nil {
+				at = m[1]
+			}
+		}
+		if rows != 120 || pages != 3 {
+			t.Errorf("%s: %d rows on %d pages, want 120 on 3", path, rows, pages)
+		}
+	}
+}
+
+// Whatever stands in the address or the form, the pages answer and nothing breaks.
+func FuzzRequests(f *testing.F) {
+	f.Add("/members", "q=小王&before=5", "name=a")
+	f.Add("/decisions", "group=1&member=x&outcome=failed&before=-1", "")
+	f.Add("/groups/1", "after=99999999999999999999", "name=%00&mall=&new_mall=x&_key=k")
+	f.Add("/groups", "after=1;%zz", "_key=k&name=\xff")
+	f.Add("/login/x", "", "a=%")
+	f.Add("/look", "", "_key=k&name=a&slogan=b&colour=red")
+	db := storetest.Open(f)
+	c, err := console.New(console.Config{Store: db, Now: func() time.Time { return noon }, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		f.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	c.Mount(mux)
+	var token string
+	err = db.Update(context.Background(), func(tx *store.Tx) error {
+		o, err := tx.PutOperator(tx.Context(), store.Operator{UserID: "a", Name: "A", Role: store.Owner, CreatedAt: noon})
+		if err != nil {
+			return err
+		}
+		if _, err := tx.AddGroup(tx.Context(), store.Group{ChatID: "c", Name: "群", CreatedAt: noon}); err != nil {
+			return err
+		}
+		token, err = tx.AddLoginLink(tx.Context(), o.ID, noon.Add(time.Hour))
+		return err
+	})
+	if err != nil {
+		f.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	mux.ServeHTTP(w, httptest.NewRequest("POST", console.LoginURL("http://x", token), nil))
+	cookie := w.Result().Cookies()[0]
+	f.Fuzz(func(t *testing.T, path, query, form string) {
+		at := url.URL{Path: "/console" + path, RawQuery: query}
+		for _, method := range []string{"GET", "POST"} {
+			r, err := http.NewRequest(method, "http://x"+at.String(), strings.NewReader(form))
+			if err != nil {
+				t.Skip()
+			}
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			r.RemoteAddr = "192.0.2.1:1"
+			r.AddCookie(cookie)
+			w := httptest.NewRecorder()
+			mux.ServeHTTP(w, r)
+			if w.Code >= 500 {
+				t.Errorf("%s %s with %q = %d\n%s", method, at.String(), form, w.Code, w.Body)
+			}
+		}
+	})
+}

@@ -1,0 +1,315 @@
+package wordfilter
+
+import "strings"
+
+// How a candidate is judged. The automata skip whatever may be skipped and
+// take every sound for any character of that sound; here it is decided whether
+// a reader would see the word. Precision goes first: what an ordinary sentence
+// may contain by accident is no hit.
+
+// A Disguise says how a word was written. Several may come together; 0 is as
+// in the list, apart from folding.
+type Disguise uint16
+
+const (
+	Repeated  Disguise = 1 << iota // characters repeated: 刷刷刷单
+	Spaced                         // something between the characters: 刷*单
+	Alias                          // another name: VX
+	Digit                          // digits for numerals: 王8蛋
+	Initials                       // first letters of syllables: LJ店
+	Pinyin                         // characters spelled in letters: shua单
+	Split                          // characters taken apart: 马扁子
+	Homophone                      // other characters of the same sound: 刷旦
+)
+
+// String returns the disguises' Chinese names, joined by 、.
+func (d Disguise) String() string {
+	if d == 0 {
+		return "原文"
+	}
+	var names []string
+	for i, name := range []string{"重复", "夹杂", "别称", "数字", "首字母", "拼音", "拆字", "谐音"} {
+		if d&(1<<i) != 0 {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, "、")
+}
+
+// Costs of words and disguises in eighths of a bit, and by how much a hit must
+// beat the ordinary reading of the text. They were set by the sentences in
+// testdata.
+const (
+	termCostMax   = 17 * bit // of a word that the lexicon does not know
+	disguisedCost = 16 * bit // of any word that is spelled otherwise
+	homophoneCost = 3 * bit  // of one character replaced
+	splitCost     = 3 * bit  // of one character taken apart
+	minAdvantage  = 6 * bit
+	minKnown      = 2 * bit // of a word that the lexicon knows
+	minApart      = 2 * bit // of a word with something between its characters
+)
+
+// termCost returns the cost of reading runes as one word.
+func termCost(runes []rune) int32 {
+	return min(wordCost(runes), termCostMax)
+}
+
+// judgeFinds notes the hits among the finds of the layers' automata.
+func (s *scratch) judgeFinds(text string, layers []layer) {
+	for _, f := range s.finds { // all allowed phrases first
+		if t := layers[f.layer].terms[f.term]; t.word < 0 {
+			first, last := f.last+1-int32(t.len), f.last
+			s.allowed = append(s.allowed, stretch{s.units[first].start, s.units[last].end})
+		}
+	}
+	for _, f := range s.finds {
+		t := layers[f.layer].terms[f.term]
+		if t.word < 0 {
+			continue
+		}
+		s.steps = s.steps[:0]
+		for i := f.last + 1 - int32(t.len); i <= f.last; i++ {
+			s.steps = append(s.steps, step{at: i, to: i + 1})
+		}
+		s.judge(text, layers, int(f.layer), spelling{term: f.term}, s.steps)
+	}
+}
+
+// isAllowed reports whether the bytes from start up to end are part of an
+// allowed phrase.
+func (s *scratch) isAllowed(start, end int) bool {
+	for _, a := range s.allowed {
+		if int(a.start) <= start && end <= int(a.end) {
+			return true
+		}
+	}
+	return false
+}
+
+// listen notes the hits among the terms that the text may sound like.
+func (s *scratch) listen(text string, layers []layer, at int) {
+	ix, l, w := layers[at].index, &s.lattice, &s.walk
+	for i := range s.units {
+		if !ix.sound.plausible(l, s.units, i) {
+			continue
+		}
+		w.walk(ix.sound, l, i)
+		for _, h := range w.heard {
+			steps := w.kept[h.from:h.to]
+			if !s.asWritten(ix, h.spelling, steps) { // or else the other automaton has found it
+				s.judge(text, layers, at, h.spelling, steps)
+			}
+		}
+	}
+}
+
+// asWritten reports whether every step is the very character of the term.
+func (s *scratch) asWritten(ix *index, sp spelling, steps []step) bool {
+	for i, r := range ix.spelled(ix.terms[sp.term]) {
+		if st := steps[i]; st.how != 0 || s.units[st.at].char.rune() != r {
+			return false
+		}
+	}
+	return true
+}
+
+// A tally counts the steps of a candidate by what they are.
+type tally struct{ literal, homophone, pinyin, initial, split, digit, repeated, longest int }
+
+// judge notes the place of a candidate if it is a hit.
+func (s *scratch) judge(text string, layers []layer, at int, sp spelling, steps []step) {
+	ix := layers[at].index
+	t := ix.terms[sp.term]
+	if off := layers[at].off; off != nil && off[t.word] {
+		return
+	}
+	w := &ix.words[t.word]
+	n, ok := s.count(ix, t, sp, steps)
+	if !ok {
+		return
+	}
+	first, last := int(steps[0].at), int(steps[len(steps)-1].to)
+	id := wordID{int32(at), t.word}
+	before, known := s.written[id]
+	if known && s.units[first].start < before {
+		return // it overlaps the same word as it is written
+	}
+	if t.kind&bare != 0 && !named(s.units, last) {
+		return
+	}
+	start, end := int(s.units[first].start), int(s.units[last-1].end)
+	how := n.how()
+	if t.kind&alias != 0 {
+		how |= Alias
+	}
+	if t.kind&plus != 0 {
+		if start = plusBefore(text, start); start < 0 {
+			return
+		}
+	}
+	apart, spread, ok := s.spacing(text, steps)
+	if !ok || apart && w.Exact || how&Repeated != 0 && w.Exact {
+		return
+	}
+	if apart {
+		how |= Spaced
+	} else if s.isAllowed(start, end) {
+		return
+	}
+	if !s.tokens(text, first, last) {
+		return
+	}
+	if !w.Embedded && !(known && how == 0) && !s.stands(t, n, first, last, apart, spread) {
+		return
+	}
+	if how == 0 {
+		s.written[id] = s.units[last-1].end
+	}
+	s.places = append(s.places, place{int32(at), t.word, int32(start), int32(end), how})
+}
+
+func (n tally) how() (how Disguise) {
+	for _, d := range []struct {
+		count int
+		how   Disguise
+	}{{n.repeated, Repeated}, {n.homophone, Homophone}, {n.pinyin, Pinyin}, {n.initial, Initials}, {n.split, Split}, {n.digit, Digit}} {
+		if d.count > 0 {
+			how |= d.how
+		}
+	}
+	return how
+}
+
+// count says what the steps are, and whether they can be the term at all.
+func (s *scratch) count(ix *index, t term, sp spelling, steps []step) (n tally, ok bool) {
+	runes, runs := ix.spelled(t), ix.runs[t.at:][:t.len]
+	for i, st := range steps {
+		u := &s.units[st.at]
+		switch {
+		case st.r != 0 && st.r != runes[i]:
+			return n, false
+		case st.how == Pinyin:
+			n.pinyin++
+		case st.how == Split:
+			n.split++
+		case st.how == Digit:
+			n.digit++
+		case i >= int(sp.lo) && i < int(sp.hi):
+			n.initial++
+		case u.char.rune() != runes[i]:
+			n.homophone++
+		case u.run < runs[i]:
+			return n, false
+		default:
+			n.literal++
+			if u.run > runs[i] {
+				n.repeated++
+				n.longest = max(n.longest, int(u.run-runs[i]))
+			}
+		}
+	}
+	switch total := len(steps); {
+	case n.homophone > 0 && n.literal == 0 && (total < 4 || n.pinyin > 0):
+		return n, false
+	case n.initial > 0 && n.initial+n.literal < total:
+		return n, false
+	case n.initial > 0 && n.literal == 0:
+		return n, false
+	case n.digit > 0 && n.digit+n.literal < total:
+		return n, false
+	case n.split == 1 && n.literal == 0 && n.pinyin == 0:
+		return n, false
+	case n.homophone > 1 && total < 4:
+		return n, false
+	}
+	return n, true
+}
+
+// spacing reports whether something lies between the steps, whether between
+// all of them, and whether it may.
+func (s *scratch) spacing(text string, steps []step) (apart, spread, ok bool) {
+	units := s.units
+	var all gap
+	gaps, same := 0, true
+	mark := ""
+	for i, st := range steps {
+		if inner := units[st.at].inner; inner != 0 && i >= 0 {
+			all |= inner
+		}
+		if i == 0 {
+			continue
+		}
+		g := units[st.at].gap
+		if g == 0 {
+			continue
+		}
+		all |= g
+		gaps++
+		between := text[units[st.at-1].end:units[st.at].start]
+		if mark == "" {
+			mark = between
+		}
+		same = same && between == mark
+	}
+	switch every := gaps == len(steps)-1; {
+	case all == 0:
+		return false, false, true
+	case all&gapPause != 0:
+		return true, every, every && same && len(steps) >= 3 && all&gapBlank == 0
+	case all&gapLong != 0:
+		return true, every, false
+	case all&gapBlank != 0 && len(steps) == 2:
+		return true, every, s.isolated(steps)
+	case all&gapBlank != 0:
+		return true, every, every
+	default:
+		return true, every && len(steps) > 2, true
+	}
+}
+
+// isolated reports whether nothing touches the candidate.
+func (s *scratch) isolated(steps []step) bool {
+	first, last := steps[0].at, steps[len(steps)-1].to
+	return (first == 0 || s.units[first].gap != 0) && (int(last) == len(s.units) || s.units[last].gap != 0)
+}
+
+// tokens reports whether the candidate does not begin or end inside a Latin
+// word or a number, and is not part of an address.
+func (s *scratch) tokens(text string, first, last int) bool {
+	units := s.units
+	touches := func(a, b int) bool {
+		c := units[a].char.class()
+		return c != han && c == units[b].char.class() && units[b].gap == 0
+	}
+	if first > 0 && touches(first-1, first) || last < len(units) && touches(last-1, last) {
+		return false
+	}
+	for i := first; i < last; i++ {
+		if units[i].char.class() != han && masked(text, int(units[i].start)) {
+			return false
+		}
+	}
+	return true
+}
+
+// stands reports whether the candidate stands as a word in the text, and is
+// not a piece of other words.
+func (s *scratch) stands(t term, n tally, first, last int, apart, spread bool) bool {
+	literal := n.homophone == 0 && n.split == 0
+	cost := int32(t.cost)
+	if !literal {
+		cost = disguisedCost + homophoneCost*int32(n.homophone) + splitCost*int32(n.split)
+	}
+	if literal && (spread || n.longest > 1 || n.repeated > 1 || n.pinyin+n.initial+n.digit > 0) {
+		return true
+	}
+	least := int32(minAdvantage)
+	switch {
+	case literal && apart:
+		least = minApart
+	case literal && t.cost < termCostMax:
+		least = minKnown
+	}
+	v := weigh(s.units, first, last, cost, least, literal)
+	return v.advantage >= least || literal && !apart && v.aligned
+}

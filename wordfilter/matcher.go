@@ -1,0 +1,178 @@
+package wordfilter
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+)
+
+// Options are what a list of words does not say. The zero value is fine.
+type Options struct {
+	// Allow are phrases in which words do no harm: with 刷单词 allowed, 刷单 is
+	// not found inside it.
+	Allow []string
+
+	// Skip, unless nil, reports which words to leave out. An overlay asks it
+	// about the words below it, too.
+	Skip func(Word) bool
+}
+
+// A Hit is one place where a word stands in a text.
+type Hit struct {
+	Word       Word
+	Start, End int // byte offsets into the text
+	How        Disguise
+}
+
+// A Matcher finds words in texts. It never changes and may be used by any
+// number of goroutines. A nil Matcher finds nothing.
+type Matcher struct{ layers []layer }
+
+// A layer is an index and which of its words are switched off.
+type layer struct {
+	*index
+	off []bool // by word; nil if none is
+}
+
+// New compiles words. The error joins one for each word and allowed phrase
+// that cannot be compiled, and says what is wrong with it.
+func New(words []Word, opts Options) (*Matcher, error) {
+	return (*Matcher)(nil).Overlay(words, opts)
+}
+
+// Overlay returns a Matcher that finds words and whatever m finds, except what
+// opts leaves out. It shares m's memory, so that a group's few words cost
+// little. Errors are those of New.
+func (m *Matcher) Overlay(words []Word, opts Options) (*Matcher, error) {
+	ix, err := newIndex(words, opts)
+	if err != nil {
+		return nil, err
+	}
+	over := new(Matcher)
+	if m != nil {
+		over.layers = slices.Clone(m.layers)
+	}
+	if opts.Skip != nil {
+		for i := range over.layers {
+			over.layers[i].skip(opts.Skip)
+		}
+	}
+	over.layers = append(over.layers, layer{index: ix})
+	return over, nil
+}
+
+// skip switches off the words that skip reports, besides those that are off.
+func (l *layer) skip(skip func(Word) bool) {
+	off := make([]bool, len(l.words))
+	copy(off, l.off)
+	for i, w := range l.words {
+		off[i] = off[i] || skip(w)
+	}
+	l.off = off
+}
+
+// scratch is the memory of one scan.
+type scratch struct {
+	units   []unit
+	finds   []find
+	lattice lattice
+	walk    walk
+	steps   []step
+	allowed []stretch
+	places  []place
+	written map[wordID]uint32 // where the last place of a word that is not disguised ends
+}
+
+// A wordID says which word of which layer.
+type wordID struct{ layer, word int32 }
+
+// A stretch is the bytes of a text from start up to, not including, end.
+type stretch struct{ start, end uint32 }
+
+// A place is where a word stands.
+type place struct {
+	layer, word int32
+	start, end  int32
+	how         Disguise
+}
+
+var scratches = sync.Pool{New: func() any { return &scratch{written: make(map[wordID]uint32)} }}
+
+// maxScratch is the number of units above which a scan's memory is given back
+// to the garbage collector, so that one huge text does not occupy it for good.
+const maxScratch = 1 << 16
+
+// MaxText is the number of bytes of a text that are scanned; what lies behind
+// them is ignored.
+const MaxText = 1 << 30
+
+// Scan appends to hits every place in text where a word stands, sorted by
+// where they start, and returns the extended slice. Where a word stands in
+// several ways at overlapping places, it is one hit. Texts need not be valid
+// UTF-8.
+func (m *Matcher) Scan(text string, hits []Hit) []Hit {
+	if m == nil {
+		return hits
+	}
+	text = text[:min(len(text), MaxText)]
+	s := scratches.Get().(*scratch)
+	s.scan(text, m.layers)
+	for _, p := range s.places {
+		word := m.layers[p.layer].words[p.word]
+		hits = append(hits, Hit{Word: word, Start: int(p.start), End: int(p.end), How: p.how})
+	}
+	if len(s.units) <= maxScratch {
+		scratches.Put(s)
+	}
+	return hits
+}
+
+// scan fills s.places.
+func (s *scratch) scan(text string, layers []layer) {
+	s.units = appendUnits(s.units[:0], text)
+	s.finds, s.allowed, s.places = s.finds[:0], s.allowed[:0], s.places[:0]
+	if len(s.written) > 0 {
+		clear(s.written)
+	}
+	spoken := false // some layer wants to know what the text sounds like
+	for i, l := range layers {
+		s.finds = l.exact.find(s.units, int32(i), s.finds)
+		spoken = spoken || l.sound != nil
+	}
+	s.judgeFinds(text, layers)
+	if spoken {
+		s.lattice.fill(s.units)
+	}
+	for i, l := range layers {
+		if l.sound != nil {
+			s.listen(text, layers, i)
+		}
+	}
+	if len(s.places) > 1 {
+		s.places = distinct(s.places)
+	}
+}
+
+// distinct sorts places and keeps one of those where the same word overlaps:
+// the least disguised, or else the first.
+func distinct(places []place) []place {
+	slices.SortFunc(places, func(a, b place) int {
+		return cmp.Or(cmp.Compare(a.layer, b.layer), cmp.Compare(a.word, b.word),
+			cmp.Compare(a.start, b.start), cmp.Compare(a.how, b.how), cmp.Compare(b.end, a.end))
+	})
+	kept := places[:1]
+	for _, p := range places[1:] {
+		last := &kept[len(kept)-1]
+		switch {
+		case p.layer != last.layer || p.word != last.word || p.start >= last.end:
+			kept = append(kept, p)
+		case p.how < last.how:
+			*last = p
+		}
+	}
+	slices.SortFunc(kept, func(a, b place) int {
+		return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(b.end, a.end),
+			cmp.Compare(a.layer, b.layer), cmp.Compare(a.word, b.word))
+	})
+	return kept
+}
