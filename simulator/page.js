@@ -142,10 +142,10 @@
       const who = last && c.kind !== 'single' && last.who !== me ? `${nameOf(last.who)}：` : '';
       const words = last ? who + (last.text ? plain(last.text) : last.card ? '[卡片]' : last.images ? '[图片]' : last.error ? '[没有回答]' : '…') : '';
       const name = el('span', 'name', c.name);
-      if (c.kind === 'customer') name.append(' ', el('span', 'tag outer', '外部'));
+      const outer = c.kind === 'customer' ? [el('span', 'tag outer', '外部')] : [];
       const time = el('time', '', last ? when(new Date(last.at), true) : '');
       const button = el('button', 'chat', picture(c), el('span', 'about-chat',
-        el('span', 'first', name, time),
+        el('span', 'first', name, ...outer, time),
         el('span', 'second', el('span', 'last', words), ...(unread ? [el('span', 'unread', el('span', 'away', '有新消息'))] : []))));
       button.type = 'button';
       button.dataset.test = 'chat';

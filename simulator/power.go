@@ -78,8 +78,11 @@ func (s *Simulator) unplug(ctx context.Context, d *delivery) {
 
 // lost says what a repeat after a lost answer tells.
 func lost(again attempt) string {
-	if again.replayed {
+	switch {
+	case again.replayed:
 		return "断电前已落盘，只是回答没送出；这次取回同一个回答，没有重复记账"
+	case len(again.metrics) == 0: // the service does not say which it was
+		return "重启后再次投递，得到了回答"
 	}
 	return "断电前还没落盘，什么也没留下；这次从头处理，只记一次"
 }

@@ -387,3 +387,69 @@ func TestDecisionsAreFilteredAndPaged(t *testing.T) {
 		})
 	})
 }
+
+func TestRankings(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.Store) {
+		update(t, db, func(tx *store.Tx) error {
+			ctx := tx.Context()
+			for n, mall := range []string{"南湖店", "北湖店"} {
+				m, err := tx.MallNamed(ctx, mall)
+				if err != nil {
+					return err
+				}
+				if _, err := tx.AddGroup(ctx, store.Group{ChatID: mall, MallID: m.ID, CreatedAt: noon}); err != nil {
+					return err
+				}
+				for k := range 3 {
+					member := int64(10*(n+1) + k)
+					if err := tx.AddGroupMembers(ctx, []store.GroupMember{{GroupID: int64(n + 1), MemberID: member, JoinedAt: noon}}); err != nil {
+						return err
+					}
+					for days := range k + 1 {
+						e := store.Entry{Key: store.Key(member, days), MemberID: member, Points: 10, At: noon.AddDate(0, 0, -days)}
+						if _, _, err := tx.AddEntry(ctx, e); err != nil {
+							return err
+						}
+					}
+					for streak := 1; streak <= k+1; streak++ { // ends yesterday
+						day := store.Day("2026-11-20").Add(streak - k - 1)
+						if _, err := tx.AddCheckIn(ctx, store.CheckIn{MemberID: member, Day: day, Streak: streak, At: noon}); err != nil {
+							return err
+						}
+					}
+				}
+			}
+			return nil
+		})
+		update(t, db, func(tx *store.Tx) error {
+			ctx := tx.Context()
+			second := store.Circle{GroupID: 2}
+			balances, err := tx.RankBalances(ctx, second, 2)
+			if err != nil {
+				return err
+			}
+			if want := []store.Rank{{MemberID: 22, Value: 30}, {MemberID: 21, Value: 20}}; !slices.Equal(balances, want) {
+				t.Errorf("RankBalances(group 2) = %v, want %v", balances, want)
+			}
+			earned, err := tx.RankEarned(ctx, store.Circle{MallID: 1}, noon.AddDate(0, 0, -1), 10)
+			if err != nil {
+				return err
+			}
+			if want := []store.Rank{{MemberID: 11, Value: 20}, {MemberID: 12, Value: 20}, {MemberID: 10, Value: 10}}; !slices.Equal(earned, want) {
+				t.Errorf("RankEarned(mall 1, since yesterday) = %v, want %v", earned, want)
+			}
+			streaks, err := tx.RankStreaks(ctx, store.Circle{}, "2026-11-21", 1)
+			if err != nil {
+				return err
+			}
+			if want := []store.Rank{{MemberID: 12, Value: 3}}; !slices.Equal(streaks, want) {
+				t.Errorf("RankStreaks(everybody) = %v, want %v", streaks, want)
+			}
+			gone, err := tx.RankStreaks(ctx, store.Circle{}, "2026-11-23", 1)
+			if len(gone) != 0 {
+				t.Errorf("RankStreaks two days on = %v, want none", gone)
+			}
+			return err
+		})
+	})
+}

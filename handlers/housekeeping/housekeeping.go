@@ -15,9 +15,10 @@ type Retention struct {
 	Answers   int `json:"answers"`   // what was answered, for messages that are delivered again
 	Messages  int `json:"messages"`  // what members said
 	Decisions int `json:"decisions"` // why it was answered so
+	Firings   int `json:"firings"`   // when which job ran
 }
 
-var defaultRetention = Retention{Answers: 3, Messages: 30, Decisions: 180}
+var defaultRetention = Retention{Answers: 3, Messages: 30, Decisions: 180, Firings: 90}
 
 // chunk is how many rows of a table one transaction deletes.
 const chunk = 500
@@ -49,6 +50,11 @@ func (f *feature) prune(ctx context.Context, due time.Time) error {
 				Answers: daysAgo(keep.Answers), Messages: daysAgo(keep.Messages), Decisions: daysAgo(keep.Decisions),
 				Sessions: due, Requests: daysAgo(keep.Answers),
 			}, chunk)
+			if err != nil {
+				return err
+			}
+			firings, err := tx.PruneFirings(tx.Context(), daysAgo(keep.Firings), chunk)
+			gone += firings
 			return err
 		})
 		if err != nil || gone == 0 {

@@ -8,6 +8,9 @@ var reasons = map[string]string{
 	"checkin.repair": "补签",
 	"expire":         "过期",
 	"welcome":        "新人礼包",
+	"adjust":         "人工调整",
+	"draw":           "抽奖",
+	"draw.return":    "抽奖取消退回",
 }
 
 // reason says what a booking was for, in words for the member.
