@@ -8,6 +8,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"time"
 
 	"qunbot/store"
 	"qunbot/web/frame"
@@ -20,7 +21,7 @@ type Problem struct {
 	Title  string // in clear words; empty: the status's
 	Detail string // what to do about it
 
-	retryAfter interface{ Seconds() float64 }
+	retryAfter time.Duration
 	allow      string
 }
 
@@ -44,7 +45,7 @@ func Conflict(code, format string, args ...any) error {
 	return &Problem{Status: http.StatusConflict, Code: code, Detail: fmt.Sprintf(format, args...)}
 }
 
-// titles say what a status means, for readers.
+// title says what a status means, for readers.
 func title(status int) string {
 	switch status {
 	case http.StatusBadRequest:
@@ -89,14 +90,10 @@ func (a *API) answerError(w http.ResponseWriter, r *http.Request, err error) {
 	a.Log.Error("api request", "id", id, "client", r.Context().Value(clientKey{}), "method", r.Method, "path", r.URL.Path, "err", err)
 	p := &Problem{Status: http.StatusInternalServerError, Detail: "程序出了错，什么都没有改动。请把 instance 里的编号告诉管理员。"}
 	if store.Transient(err) {
-		p = &Problem{Status: http.StatusServiceUnavailable, retryAfter: seconds(2), Detail: "数据库这会儿太忙或连不上，什么都没有改动。请稍后用同样的请求重试。"}
+		p = &Problem{Status: http.StatusServiceUnavailable, retryAfter: 2 * time.Second, Detail: "数据库这会儿太忙或连不上，什么都没有改动。请稍后用同样的请求重试。"}
 	}
 	sendProblem(w, p, id)
 }
-
-type seconds float64
-
-func (s seconds) Seconds() float64 { return float64(s) }
 
 // refuse sends a problem of the client's.
 func (a *API) refuse(w http.ResponseWriter, r *http.Request, p *Problem) {
@@ -107,7 +104,7 @@ func (a *API) refuse(w http.ResponseWriter, r *http.Request, p *Problem) {
 }
 
 func sendProblem(w http.ResponseWriter, p *Problem, id string) {
-	if p.retryAfter != nil {
+	if p.retryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(p.retryAfter.Seconds())))))
 	}
 	if p.allow != "" {

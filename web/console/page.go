@@ -1,6 +1,16 @@
 // Package console is the frame of the operators' web. Features declare pages;
 // the frame gives each a layout, a place in the menu, sign-in, rights, one
 // transaction, the audit row of a write, error pages and cross-origin checks.
+//
+// A page's template defines "main", which is executed with what Load returned,
+// and may define "action", the main action at the top right; the heading is the
+// frame's. Functions are those of style.Funcs and frame.NewTemplates. Plain
+// elements are styled: a section of class "card" or "panel" (a card without
+// room, for tables), tables whose cells carry data-label for phones ("num"
+// right, "minor" not on phones, a link of class "open" opens the whole row),
+// p.figure with a strong for one large number, "chip" and "chip on" for
+// filters, "split" for work beside an aside of facts (dl.facts), buttons
+// "primary" and "danger", and data-confirm on a button that should ask first.
 package console
 
 import (

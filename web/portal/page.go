@@ -2,6 +2,13 @@
 // public pages. Features declare pages; the frame gives each a layout, the
 // mall's name and colour, sign-in, one transaction, a one-time key in every
 // form so that a double tap gets the first answer again, and error pages.
+//
+// A page's template defines "main", which is executed with what Load returned;
+// on members' pages the heading is the frame's. Functions are those of
+// style.Funcs and frame.NewTemplates, and {{template "dots" .Bools}}. Plain
+// elements are styled: a section of class "card", p.figure with a strong for
+// one large number, ul.list, ol.calendar, a form or div of class "thumb" for
+// the page's one big button within the thumb's reach, and buttons "primary".
 package portal
 
 import (
