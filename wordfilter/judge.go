@@ -67,6 +67,9 @@ func (s *scratch) judgeFinds(text string, layers []layer) {
 		if t.word < 0 {
 			continue
 		}
+		if p, ok := s.noted[wordID{f.layer, t.word}]; ok && p.how == 0 && s.units[f.last+1-int32(t.len)].start < uint32(p.end) {
+			continue // it overlaps itself
+		}
 		s.steps = s.steps[:0]
 		for i := f.last + 1 - int32(t.len); i <= f.last; i++ {
 			s.steps = append(s.steps, step{at: i, to: i + 1})
@@ -129,11 +132,6 @@ func (s *scratch) judge(text string, layers []layer, at int, sp spelling, steps 
 		return
 	}
 	first, last := int(steps[0].at), int(steps[len(steps)-1].to)
-	id := wordID{int32(at), t.word}
-	before, known := s.written[id]
-	if known && s.units[first].start < before {
-		return // it overlaps the same word as it is written
-	}
 	if t.kind&bare != 0 && !named(s.units, last) {
 		return
 	}
@@ -159,13 +157,17 @@ func (s *scratch) judge(text string, layers []layer, at int, sp spelling, steps 
 	if !s.tokens(text, first, last) {
 		return
 	}
-	if !w.Embedded && !(known && how == 0) && !s.stands(t, n, first, last, apart, spread) {
-		return
+	id := wordID{int32(at), t.word}
+	before, known := s.noted[id]
+	switch same := known && how == before.how; {
+	case known && how >= before.how && start < int(before.end):
+		return // it overlaps the same word, less disguised
+	case !w.Embedded && !same && !s.stands(t, n, first, last, apart, spread):
+		return // unless the text has it in the same disguise already
 	}
-	if how == 0 {
-		s.written[id] = s.units[last-1].end
-	}
-	s.places = append(s.places, place{int32(at), t.word, int32(start), int32(end), how})
+	p := place{id, int32(start), int32(end), how}
+	s.noted[id] = p
+	s.places = append(s.places, p)
 }
 
 func (n tally) how() (how Disguise) {
@@ -311,5 +313,8 @@ func (s *scratch) stands(t term, n tally, first, last int, apart, spread bool) b
 		least = minKnown
 	}
 	v := weigh(s.units, first, last, cost, least, literal)
-	return v.advantage >= least || literal && !apart && v.aligned
+	if !literal {
+		return v.advantage >= least && v.aligned
+	}
+	return v.advantage >= least || !apart && v.aligned
 }

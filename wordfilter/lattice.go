@@ -71,13 +71,12 @@ func (l *lattice) add(at int, d detour) {
 
 // spell adds the syllables that begin with the letter at i.
 func (l *lattice) spell(units []unit, i int) {
-	var packed uint32
-	for j := i; j < min(i+maxSyllable, len(units)) && units[j].char.class() == latin; j++ {
-		if j > i && units[j].gap != 0 {
+	node := uint16(0)
+	for j := i; j < len(units) && units[j].char.class() == latin && (j == i || units[j].gap == 0); j++ {
+		if node = syllables[node].next[units[j].char.rune()-'a']; node == 0 {
 			return
 		}
-		packed = packLetter(packed, units[j].char.rune())
-		if s := syllable[packed]; s != 0 {
+		if s := syllables[node].sound; s != 0 {
 			l.add(i, detour{to: int32(j + 1), sound: s, how: Pinyin})
 		}
 	}
@@ -125,7 +124,7 @@ type spelling struct {
 
 const (
 	maxSpellings = 4  // of one term with characters that have several readings
-	maxSteps     = 32 // tried from one unit on: hostile texts stay linear
+	maxSteps     = 24 // tried from one unit on: hostile texts stay linear
 	maxHeard     = 8  // terms that may be heard from one unit on
 )
 

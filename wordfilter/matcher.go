@@ -80,7 +80,7 @@ type scratch struct {
 	steps   []step
 	allowed []stretch
 	places  []place
-	written map[wordID]uint32 // where the last place of a word that is not disguised ends
+	noted   map[wordID]place // the last place of each word
 }
 
 // A wordID says which word of which layer.
@@ -91,12 +91,12 @@ type stretch struct{ start, end uint32 }
 
 // A place is where a word stands.
 type place struct {
-	layer, word int32
-	start, end  int32
-	how         Disguise
+	wordID
+	start, end int32 // bytes of the text
+	how        Disguise
 }
 
-var scratches = sync.Pool{New: func() any { return &scratch{written: make(map[wordID]uint32)} }}
+var scratches = sync.Pool{New: func() any { return &scratch{noted: make(map[wordID]place)} }}
 
 // maxScratch is the number of units above which a scan's memory is given back
 // to the garbage collector, so that one huge text does not occupy it for good.
@@ -131,8 +131,8 @@ func (m *Matcher) Scan(text string, hits []Hit) []Hit {
 func (s *scratch) scan(text string, layers []layer) {
 	s.units = appendUnits(s.units[:0], text)
 	s.finds, s.allowed, s.places = s.finds[:0], s.allowed[:0], s.places[:0]
-	if len(s.written) > 0 {
-		clear(s.written)
+	if len(s.noted) > 0 {
+		clear(s.noted)
 	}
 	spoken := false // some layer wants to know what the text sounds like
 	for i, l := range layers {
@@ -164,7 +164,7 @@ func distinct(places []place) []place {
 	for _, p := range places[1:] {
 		last := &kept[len(kept)-1]
 		switch {
-		case p.layer != last.layer || p.word != last.word || p.start >= last.end:
+		case p.wordID != last.wordID || p.start >= last.end:
 			kept = append(kept, p)
 		case p.how < last.how:
 			*last = p

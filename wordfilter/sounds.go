@@ -24,21 +24,31 @@ const (
 var soundsBin string
 
 var (
-	usual    [lastHan - firstHan + 1]sound              // the most usual reading of a character
-	readings [lastHan - firstHan + 1][maxReadings]sound // that, and its other readings
-	initials [1 << soundBits]sound                      // of a syllable: the letter it begins with
-	syllable = loadSounds()                             // by spelling, packed by packLetter
+	usual     [lastHan - firstHan + 1]sound              // the most usual reading of a character
+	readings  [lastHan - firstHan + 1][maxReadings]sound // that, and its other readings
+	initials  [1 << soundBits]sound                      // of a syllable: the letter it begins with
+	syllables = loadSounds()                             // by spelling
 )
 
-func loadSounds() map[uint32]sound {
+// A letters is a node in the trie of syllables' spellings; 0 is the root.
+type letters struct {
+	next  ['z' - 'a' + 1]uint16 // 0 if there is none
+	sound sound                 // of the syllable that ends here, or 0
+}
+
+func loadSounds() []letters {
 	list, table, _ := strings.Cut(soundsBin, "\n")
-	syllables := make(map[uint32]sound)
+	trie := make([]letters, 1)
 	for i, s := range strings.Fields(list) {
-		var packed uint32
+		node := uint16(0)
 		for _, c := range []byte(s) {
-			packed = packLetter(packed, rune(c))
+			if trie[node].next[c-'a'] == 0 {
+				trie[node].next[c-'a'] = uint16(len(trie))
+				trie = append(trie, letters{})
+			}
+			node = trie[node].next[c-'a']
 		}
-		syllables[packed] = sound(i + 1)
+		trie[node].sound = sound(i + 1)
 		initials[i+1] = soundLetter + sound(s[0]-'a')
 	}
 	b := []byte(table)
@@ -48,16 +58,7 @@ func loadSounds() map[uint32]sound {
 		}
 		usual[i] = readings[i][0]
 	}
-	return syllables
-}
-
-// maxSyllable is the number of letters of the longest syllable, zhuang.
-const maxSyllable = 6
-
-// packLetter appends a letter from a to z to a packed spelling of at most
-// maxSyllable letters.
-func packLetter(packed uint32, letter rune) uint32 {
-	return packed<<5 | uint32(letter-'a'+1)
+	return trie
 }
 
 // soundOf returns the usual sound of a folded character, or 0.

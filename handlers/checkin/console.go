@@ -3,12 +3,14 @@ package checkin
 import (
 	"context"
 	"fmt"
+	"html/template"
 	"strconv"
 	"strings"
 
 	"qunbot/ledger"
 	"qunbot/store"
 	"qunbot/web/console"
+	"qunbot/web/style"
 )
 
 // rulesPage is the operators' page: today's check-ins, and the rules.
@@ -23,8 +25,9 @@ func (f *feature) rulesPage() console.Page {
 // consoleData is what the operators' page shows.
 type consoleData struct {
 	Day      store.Day
-	Today    int64 // members who checked in today
-	Past     []store.DayCount
+	Today    int64            // members who checked in today
+	Past     []store.DayCount // the last two weeks, the newest last
+	Chart    template.HTML
 	CheckIns console.Rows[checkInRow]
 	Rules    Rules
 	Monthly  int64  // points a month of a member who never misses a day
@@ -48,7 +51,7 @@ func (f *feature) consolePage(ctx context.Context, tx *store.Tx, v console.Visit
 	if err != nil {
 		return nil, err
 	}
-	past, err := tx.CheckInCounts(ctx, today.Add(-13), today)
+	counts, err := tx.CheckInCounts(ctx, today.Add(1-chartDays), today)
 	if err != nil {
 		return nil, err
 	}
@@ -57,18 +60,37 @@ func (f *feature) consolePage(ctx context.Context, tx *store.Tx, v console.Visit
 		return nil, err
 	}
 	data := consoleData{
-		Day: today, Past: past, Rules: rules,
+		Day: today, Past: everyDay(counts, today), Rules: rules,
 		CheckIns: console.Paged(v, rows, func(r checkInRow) int64 { return r.MemberID }),
 		Monthly:  rules.monthlyPoints(), Worth: ledger.Yuan(ledger.Fen(rules.monthlyPoints())),
 		Fields: v.Fields("ladder", joinInts(rules.Ladder), "cap", rules.Cap,
 			"repair_cost", rules.RepairCost, "repair_every", rules.RepairEvery),
 	}
-	for _, d := range past {
-		if d.Day == today {
-			data.Today = d.Count
-		}
+	var bars []style.Bar
+	for _, d := range data.Past {
+		bars = append(bars, style.Bar{Label: string(d.Day[5:]), Value: d.Count})
 	}
+	data.Today = data.Past[chartDays-1].Count
+	data.Chart = style.Bars("人", bars)
 	return data, nil
+}
+
+// chartDays is how many days the chart shows, today included.
+const chartDays = 14
+
+// everyDay returns the counts up to today with the days on which nothing
+// happened.
+func everyDay(counts []store.DayCount, today store.Day) []store.DayCount {
+	byDay := map[store.Day]int64{}
+	for _, c := range counts {
+		byDay[c.Day] = c.Count
+	}
+	days := make([]store.DayCount, chartDays)
+	for i := range days {
+		day := today.Add(i + 1 - chartDays)
+		days[i] = store.DayCount{Day: day, Count: byDay[day]}
+	}
+	return days
 }
 
 func named(ctx context.Context, tx *store.Tx, list []store.CheckIn) ([]checkInRow, error) {

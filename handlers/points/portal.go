@@ -3,11 +3,11 @@ package points
 import (
 	"context"
 	"embed"
-	"fmt"
 
 	"qunbot/ledger"
 	"qunbot/store"
 	"qunbot/web/portal"
+	"qunbot/web/style"
 )
 
 //go:embed *.html
@@ -56,7 +56,7 @@ func (f *feature) loadMember(ctx context.Context, tx *store.Tx, v portal.Visit) 
 func (f *feature) card(ctx context.Context, tx *store.Tx, v portal.Visit) (portal.Card, error) {
 	balance, err := tx.Balance(ctx, v.Member.ID, v.Now)
 	return portal.Card{
-		Title: "我的积分", Figure: fmt.Sprint(balance), Unit: "分", Text: "可抵 " + ledger.Yuan(ledger.Fen(balance)),
+		Title: "我的积分", Figure: style.Number(balance), Unit: "分", Text: "可抵 " + ledger.Yuan(ledger.Fen(balance)),
 		Link: "/m/points", Hero: true,
 	}, err
 }
