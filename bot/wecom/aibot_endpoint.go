@@ -65,6 +65,7 @@ func (e *aibotEndpoint) receive(w http.ResponseWriter, r *http.Request) {
 		e.refuse(w, r, len(body), err)
 		return
 	}
+	steps.note("verify", "ok") // the cipher checks the signature before it decrypts
 	steps.lap("decrypt")
 	callback, err := ParseAibotCallback(plain)
 	if err != nil {

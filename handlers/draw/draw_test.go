@@ -4,8 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
-	"io"
 	"log/slog"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,6 +15,7 @@ import (
 	"qunbot/handlers/checkin"
 	"qunbot/handlers/draw"
 	"qunbot/handlers/points"
+	"qunbot/scheduler"
 	"qunbot/store"
 	"qunbot/store/storetest"
 )
@@ -33,22 +34,15 @@ func (f *foreseeable) Read(b []byte) (int, error) {
 	return len(b), nil
 }
 
-var _ io.Reader = &foreseeable{}
-
-// TestTranscripts plays testdata/*.chat. Everybody can say 时间到 to run the
-// job, as the clock does in a real service.
+// TestTranscripts plays testdata/*.chat. The job runs whenever the clock of the
+// transcript has come to another minute, before the message is heard.
 func TestTranscripts(t *testing.T) {
 	bottest.Play(t, func(t *testing.T, db *store.Store, now func() time.Time) *bot.Engine {
-		d := handlers.Deps{Store: db, Now: now, Zone: db.Zone(), Log: slog.New(slog.DiscardHandler)}
+		c := &clock{t: t, now: now}
+		d := handlers.Deps{Store: db, Now: c.Now, Zone: db.Zone(), Log: slog.New(slog.DiscardHandler)}
 		feature := draw.New(d, draw.Config{PublicURL: "https://fans.example.com/", Random: &foreseeable{}})
-		ticks := make(chan func())
-		go func() {
-			for tick := range ticks {
-				tick()
-			}
-		}()
-		t.Cleanup(func() { close(ticks) })
-		app, err := handlers.Register(d, []handlers.Feature{checkin.New(d), points.New(d), feature, clock(feature, ticks)})
+		c.job = feature.Jobs[0]
+		app, err := handlers.Register(d, []handlers.Feature{checkin.New(d), points.New(d), feature})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -56,8 +50,30 @@ func TestTranscripts(t *testing.T) {
 	})
 }
 
-// clock answers 时间到 and runs the feature's jobs after its transaction.
-func clock(f handlers.Feature, ticks chan func()) handlers.Feature {
-	_ = context.Background
-	return handlers.Feature{Name: "clock"}
+// A clock runs a job when it is asked for the time in another minute than
+// before: the engine asks first when a message comes, outside its transaction.
+type clock struct {
+	t   *testing.T
+	now func() time.Time
+	job scheduler.Job
+
+	mu   sync.Mutex
+	last time.Time
+}
+
+func (c *clock) Now() time.Time {
+	now := c.now()
+	c.mu.Lock()
+	minute := now.Truncate(time.Minute)
+	due := c.last.Before(minute)
+	if due {
+		c.last = minute
+	}
+	c.mu.Unlock()
+	if due {
+		if err := c.job.Run(context.Background(), minute); err != nil {
+			c.t.Errorf("job %s: %v", c.job.Name, err)
+		}
+	}
+	return now
 }
