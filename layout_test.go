@@ -16,6 +16,7 @@ import (
 // "The packages". A trailing /… stands for a package and all below it.
 var mayImport = map[string][]string{
 	"wordfilter":           {"wordfilter/…"},
+	"drawproof":            {},
 	"store":                {},
 	"store/storetest":      {"store"},
 	"config":               {},
@@ -34,7 +35,7 @@ var mayImport = map[string][]string{
 	"demo":                 {"store", "ledger", "simulator"},
 	"main":                 {"…"},
 	"bench/…":              {"…"},
-	"handlers/<a feature>": {"handlers", "bot", "ledger", "store", "scheduler", "wordfilter", "web/…"},
+	"handlers/<a feature>": {"handlers", "bot", "drawproof", "ledger", "store", "scheduler", "wordfilter", "web/…"},
 }
 
 // onlyIn says which packages alone may import a library.
