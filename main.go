@@ -84,7 +84,11 @@ func (s settings) open(p process) (config.Config, *store.Store, error) {
 }
 
 func openStore(ctx context.Context, cfg config.Config) (*store.Store, error) {
-	return store.Open(ctx, store.Options{Driver: cfg.Database.Driver, DSN: cfg.Database.DSN.Reveal(), Zone: cfg.Zone()})
+	key, err := secretKey(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return store.Open(ctx, store.Options{Driver: cfg.Database.Driver, DSN: cfg.Database.DSN.Reveal(), Zone: cfg.Zone(), Secret: key})
 }
 
 type serveCommand struct {

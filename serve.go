@@ -186,7 +186,18 @@ func bootstrap(ctx context.Context, cfg config.Config, db *store.Store, now time
 			if strings.HasPrefix(g.ChatID, "wr") && !strings.HasPrefix(g.ChatID, "wrk") { // customer groups' ids begin with wr
 				kind = store.CustomerGroup
 			}
-			if _, err := tx.AddGroup(ctx, store.Group{ChatID: g.ChatID, Kind: kind, Name: g.Name, MallID: mall.ID, CreatedAt: now}); err != nil {
+			added, err := tx.AddGroup(ctx, store.Group{ChatID: g.ChatID, Kind: kind, Name: g.Name, MallID: mall.ID, CreatedAt: now})
+			if err != nil {
+				return err
+			}
+			if !added || g.WebhookKey == "" {
+				continue
+			}
+			stored, err := tx.GroupsByChat(ctx, []string{g.ChatID})
+			if err != nil {
+				return err
+			}
+			if err := tx.SetWebhook(ctx, stored[g.ChatID].ID, g.WebhookKey.Reveal(), now); err != nil {
 				return err
 			}
 		}

@@ -28,6 +28,7 @@ type Group struct {
 	Kind      GroupKind `gorm:"size:16"`
 	Name      string    `gorm:"size:100"`
 	MallID    int64     `gorm:"index"`
+	WebhookID int64     // the Webhook that posts to it; 0: none
 	CreatedAt time.Time
 }
 

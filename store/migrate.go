@@ -22,6 +22,7 @@ func migrations() []*gormigrate.Migration {
 		migrateCheckIn,
 		migrateSchedule,
 		migrateTokens,
+		migrateWebhooks,
 	)
 }
 

@@ -34,6 +34,7 @@ type Options struct {
 	Driver string         // "sqlite" or "mysql" (also for MariaDB)
 	DSN    string         // a file's path for SQLite, user:password@tcp(host:port)/name for MySQL
 	Zone   *time.Location // the zone in which business days begin; fixed once check-ins exist
+	Secret []byte         // seals secrets in the database; without it none can be stored
 }
 
 // A Store is an open database. Its methods may be called by many goroutines.
@@ -41,6 +42,7 @@ type Store struct {
 	write, read *gorm.DB
 	mysql       bool
 	zone        *time.Location
+	box         *box
 }
 
 // Open connects to the database and makes its tables if they are missing or
@@ -50,7 +52,11 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Zone == nil {
 		return nil, errors.New("open database: no time zone given")
 	}
-	s := &Store{mysql: o.Driver == "mysql", zone: o.Zone}
+	box, err := newBox(o.Secret)
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	s := &Store{mysql: o.Driver == "mysql", zone: o.Zone, box: box}
 	gormConfig := func() *gorm.Config {
 		return &gorm.Config{
 			SkipDefaultTransaction: true,
@@ -133,6 +139,7 @@ type Tx struct {
 	ctx      context.Context
 	mysql    bool
 	zone     *time.Location
+	box      *box
 	accounts map[int64]*Account // locked by LockAccounts, true until the transaction ends
 	settings map[string]string  // read by Setting
 }
@@ -183,7 +190,7 @@ func (s *Store) transact(ctx context.Context, db *gorm.DB, fn func(tx *Tx) error
 	}
 	inside := context.WithValue(ctx, inTransaction{}, true)
 	return db.WithContext(ctx).Transaction(func(db *gorm.DB) error {
-		return fn(&Tx{db: db.WithContext(inside), ctx: inside, mysql: s.mysql, zone: s.zone})
+		return fn(&Tx{db: db.WithContext(inside), ctx: inside, mysql: s.mysql, zone: s.zone, box: s.box})
 	}, opts)
 }
 

@@ -32,6 +32,9 @@ var Zone = sync.OnceValue(func() *time.Location {
 	return zone
 })
 
+// secret seals what the databases keep sealed.
+var secret = []byte("the secret key of test databases")
+
 // Open returns an empty SQLite database in a temporary folder.
 func Open(t testing.TB) *store.Store {
 	t.Helper()
@@ -53,7 +56,7 @@ func EachOptions(t *testing.T, test func(t *testing.T, o store.Options)) {
 
 // SQLite returns the options of a database file that does not exist yet.
 func SQLite(t testing.TB) store.Options {
-	return store.Options{Driver: "sqlite", DSN: filepath.Join(t.TempDir(), "qunbot.db"), Zone: Zone()}
+	return store.Options{Driver: "sqlite", DSN: filepath.Join(t.TempDir(), "qunbot.db"), Zone: Zone(), Secret: secret}
 }
 
 // MySQL returns the options of an empty database that is dropped after the
@@ -81,7 +84,7 @@ func MySQL(t testing.TB) store.Options {
 		admin.Close()
 	})
 	c.DBName = name
-	return store.Options{Driver: "mysql", DSN: c.FormatDSN(), Zone: Zone()}
+	return store.Options{Driver: "mysql", DSN: c.FormatDSN(), Zone: Zone(), Secret: secret}
 }
 
 func open(t testing.TB, o store.Options) *store.Store {
