@@ -20,22 +20,24 @@ import (
 
 	"qunbot/bot/wecom"
 	"qunbot/config"
+	"qunbot/drawproof"
 	"qunbot/handlers"
 	"qunbot/ledger"
 	"qunbot/scheduler"
 	"qunbot/store"
+	"qunbot/web/console"
 	"qunbot/wordfilter"
 )
 
 type jobListCommand struct{ settings }
 
 func (c jobListCommand) Run(p process) error {
-	_, db, err := c.open(p)
+	cfg, db, err := c.open(p)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	jobs, err := scheduleOf(db, p)
+	jobs, err := scheduleOf(cfg, db, p)
 	if err != nil {
 		return err
 	}
@@ -63,12 +65,12 @@ type jobRunCommand struct {
 }
 
 func (c jobRunCommand) Run(p process) error {
-	_, db, err := c.open(p)
+	cfg, db, err := c.open(p)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	jobs, err := scheduleOf(db, p)
+	jobs, err := scheduleOf(cfg, db, p)
 	if err != nil {
 		return err
 	}
@@ -85,10 +87,10 @@ func (c jobRunCommand) Run(p process) error {
 }
 
 // scheduleOf returns the features' jobs for a command that runs them by hand.
-func scheduleOf(db *store.Store, p process) (*scheduler.Scheduler, error) {
+func scheduleOf(cfg config.Config, db *store.Store, p process) (*scheduler.Scheduler, error) {
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	deps := handlers.Deps{Store: db, Words: wordfilter.NewHolder(), Now: p.now, Zone: db.Zone(), Log: log}
-	app, err := handlers.Register(deps, features(deps))
+	app, err := handlers.Register(deps, features(deps, cfg))
 	if err != nil {
 		return nil, err
 	}
@@ -116,6 +118,73 @@ func (c ledgerVerifyCommand) Run(p process) error {
 	fmt.Fprintf(p.out, "积分账没有问题：核对了 %d 个账户。\n", members)
 	return nil
 }
+
+type drawVerifyCommand struct {
+	File string `arg:"" help:"从抽奖页下载的记录（JSON）；- 表示标准输入。"`
+}
+
+// Run computes a draw again from its published record.
+func (c drawVerifyCommand) Run(p process) error {
+	in := io.Reader(os.Stdin)
+	if c.File != "-" {
+		f, err := os.Open(c.File)
+		if err != nil {
+			return fmt.Errorf("打不开记录：%w", err)
+		}
+		defer f.Close()
+		in = f
+	}
+	record, err := drawproof.Decode(in)
+	if err != nil {
+		return fmt.Errorf("读不懂这份记录：%w", err)
+	}
+	if err := record.Verify(); err != nil {
+		return fmt.Errorf("验算不符：%w", err)
+	}
+	fmt.Fprintf(p.out, "验算一致：%d 人参加，中奖名单和公布的完全相同。\n", len(record.Entries))
+	return nil
+}
+
+type wordsScanCommand struct {
+	Words string `required:"" help:"词表：一行一个词，# 开头是注释。" type:"existingfile"`
+}
+
+// Run scans JSON lines for the words of a file.
+func (c wordsScanCommand) Run(p process) error { return scanWords(c.Words, os.Stdin, p.out) }
+
+type operatorAddCommand struct {
+	settings
+	Name   string `arg:"" help:"姓名。"`
+	Role   string `required:"" enum:"owner,manager,operator,analyst,clerk" help:"角色：owner 负责人、manager 经理、operator 运营、analyst 分析、clerk 店员。"`
+	UserID string `name:"userid" help:"企业微信里的 userid；不填则和姓名相同。"`
+}
+
+// Run makes a console account and prints its one-time link.
+func (c operatorAddCommand) Run(p process) error {
+	cfg, db, err := c.open(p)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	if c.UserID == "" {
+		c.UserID = c.Name
+	}
+	return db.Update(p.ctx, func(tx *store.Tx) error {
+		o, err := tx.PutOperator(tx.Context(), store.Operator{UserID: c.UserID, Name: c.Name, Role: store.Role(c.Role), CreatedAt: p.now()})
+		if err != nil {
+			return err
+		}
+		token, err := tx.AddLoginLink(tx.Context(), o.ID, p.now().Add(setupLinkLifetime))
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(p.out, "已添加 %s（%s）。把这个链接交给本人，3 天内有效，只能用一次：\n%s\n", c.Name, c.Role, console.LoginURL(consoleURL(cfg), token))
+		return err
+	})
+}
+
+// setupLinkLifetime is how long a new operator may take to sign in first.
+const setupLinkLifetime = 72 * time.Hour
 
 type checkCommand struct{ settings }
 

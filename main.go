@@ -37,6 +37,15 @@ type commands struct {
 	Ledger struct {
 		Verify ledgerVerifyCommand `cmd:"" help:"核对积分账：分录、批次和余额必须相等。"`
 	} `cmd:"" help:"积分账。"`
+	Draw struct {
+		Verify drawVerifyCommand `cmd:"" help:"用公布的记录重新计算一次抽奖。"`
+	} `cmd:"" help:"抽奖。"`
+	Words struct {
+		Scan wordsScanCommand `cmd:"" help:"从标准输入读 JSON 行 {\"text\":…}，输出命中的词。"`
+	} `cmd:"" help:"敏感词。"`
+	Operator struct {
+		Add operatorAddCommand `cmd:"" help:"添加后台账号，打印一次性链接。"`
+	} `cmd:"" help:"后台账号。"`
 	Version versionCommand `cmd:"" help:"显示版本。"`
 }
 

@@ -18,7 +18,9 @@ import (
 	"qunbot/config"
 	"qunbot/handlers"
 	"qunbot/handlers/checkin"
+	"qunbot/handlers/draw"
 	"qunbot/handlers/housekeeping"
+	"qunbot/handlers/keyword"
 	"qunbot/handlers/points"
 	"qunbot/scheduler"
 	"qunbot/store"
@@ -42,10 +44,12 @@ type environment struct {
 }
 
 // features lists what the bot can do: one line a feature.
-func features(d handlers.Deps) []handlers.Feature {
+func features(d handlers.Deps, cfg config.Config) []handlers.Feature {
 	return []handlers.Feature{
 		checkin.New(d),
 		points.New(d),
+		draw.New(d, draw.Config{PublicURL: publicURL(cfg)}),
+		keyword.New(d),
 		housekeeping.New(d),
 	}
 }
@@ -82,7 +86,7 @@ func assemble(ctx context.Context, cfg config.Config, db *store.Store, env envir
 		return nil, err
 	}
 	deps := handlers.Deps{Store: db, Words: wordfilter.NewHolder(), Now: env.Now, Zone: db.Zone(), Log: env.Log, Probe: env.Probe}
-	app, err := handlers.Register(deps, features(deps))
+	app, err := handlers.Register(deps, features(deps, cfg))
 	if err != nil {
 		return nil, fmt.Errorf("register features: %w", err)
 	}
@@ -140,9 +144,8 @@ func assemble(ctx context.Context, cfg config.Config, db *store.Store, env envir
 		own := http.NewServeMux()
 		pages.Mount(own)
 		s.internal = server(cfg.ConsoleListen, own)
-		base = "http://" + cfg.ConsoleListen
 	}
-	s.welcome, err = welcome(ctx, cfg, db, base, env.Now())
+	s.welcome, err = welcome(ctx, cfg, db, env.Now())
 	return s, err
 }
 
@@ -170,6 +173,14 @@ func publicURL(cfg config.Config) string {
 		return cfg.PublicURL
 	}
 	return "http://" + cfg.Listen
+}
+
+// consoleURL is where operators reach the console.
+func consoleURL(cfg config.Config) string {
+	if cfg.ConsoleListen != "" {
+		return "http://" + cfg.ConsoleListen
+	}
+	return publicURL(cfg)
 }
 
 // bootstrap stores the groups and operators of the settings that are not in
@@ -213,14 +224,14 @@ func bootstrap(ctx context.Context, cfg config.Config, db *store.Store, now time
 
 // welcome is what the person who starts the program should know, with a
 // one-time link into the console for its first owner.
-func welcome(ctx context.Context, cfg config.Config, db *store.Store, base string, now time.Time) (text string, err error) {
+func welcome(ctx context.Context, cfg config.Config, db *store.Store, now time.Time) (text string, err error) {
 	err = db.Update(ctx, func(tx *store.Tx) error {
 		owner, err := firstOwner(tx, now)
 		if err != nil {
 			return err
 		}
 		token, err := tx.AddLoginLink(tx.Context(), owner.ID, now.Add(linkLifetime))
-		text = fmt.Sprintf("后台（15 分钟内有效，只能用一次）：%s\n", console.LoginURL(base, token))
+		text = fmt.Sprintf("后台（15 分钟内有效，只能用一次）：%s\n", console.LoginURL(consoleURL(cfg), token))
 		return err
 	})
 	if cfg.SetUp() {
@@ -278,24 +289,31 @@ func health(db *store.Store) http.Handler {
 // run serves until ctx is done. It then accepts nothing more, answers what it
 // accepted, and only then stops the engine that the answers come from.
 func (s *service) run(ctx context.Context) error {
+	servers := []*http.Server{s.public}
+	if s.internal != nil {
+		servers = append(servers, s.internal)
+	}
+	listeners := make([]net.Listener, 0, len(servers))
+	for _, srv := range servers { // before anything runs, so that there is nothing to stop if an address is taken
+		l, err := net.Listen("tcp", srv.Addr)
+		if err != nil {
+			for _, l := range listeners {
+				l.Close()
+			}
+			return fmt.Errorf("监听 %s：%w；换一个地址，或先停掉占用它的程序", srv.Addr, err)
+		}
+		listeners = append(listeners, l)
+	}
+
 	g, ctx := errgroup.WithContext(ctx)
 	engineCtx, stopEngine := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopEngine()
 	g.Go(func() error { return s.app.Engine.Run(engineCtx) })
 	g.Go(func() error { return s.jobs.Run(ctx) })
-	servers := []*http.Server{s.public}
-	if s.internal != nil {
-		servers = append(servers, s.internal)
-	}
-	var serving errgroup.Group
-	for _, srv := range servers {
-		l, err := net.Listen("tcp", srv.Addr)
-		if err != nil {
-			stopEngine()
-			return fmt.Errorf("监听 %s：%w；换一个地址，或先停掉占用它的程序", srv.Addr, err)
-		}
+	serving, servingCtx := errgroup.WithContext(ctx) // one server that fails takes the other with it
+	for i, l := range listeners {
 		s.log.Info("listening", "addr", l.Addr().String())
-		serving.Go(func() error { return serve(ctx, srv, l) })
+		serving.Go(func() error { return serve(servingCtx, servers[i], l) })
 	}
 	io.WriteString(s.out, s.welcome)
 	g.Go(func() error {

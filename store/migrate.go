@@ -23,6 +23,9 @@ func migrations() []*gormigrate.Migration {
 		migrateSchedule,
 		migrateTokens,
 		migrateWebhooks,
+		migrateOutbox,
+		migrateDraw,
+		migrateKeyword,
 	)
 }
 

@@ -89,7 +89,7 @@ func (f *feature) prizes(ctx context.Context, tx *store.Tx, m bot.Message) (bot.
 		case p.State == store.WinClaimed:
 			fmt.Fprintf(&b, "：%s 已领取", f.dayWords(store.DayOf(*p.ClaimedAt, f.Zone)))
 		default:
-			fmt.Fprintf(&b, "：%s 到期没有领，已经由候补递补", f.dayWords(p.LastDay(f.Zone)))
+			fmt.Fprintf(&b, "：%s 到期没有领，不能再领了", f.dayWords(p.LastDay(f.Zone)))
 		}
 	}
 	return bot.Reply{Text: b.String()}, nil

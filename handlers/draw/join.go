@@ -28,7 +28,7 @@ func (f *feature) join(ctx context.Context, tx *store.Tx, m bot.Message) (bot.Re
 	if err != nil {
 		return answer("", err)
 	}
-	if d.State == store.DrawDrawn {
+	if d.State == store.DrawDrawn && !m.SentAt.Before(*d.ClosedAt) {
 		return answer(f.outcome(ctx, tx, m, d))
 	}
 	r, err := f.enter(ctx, tx, d.ID, m.Member.ID, m.SentAt)
@@ -53,10 +53,13 @@ func (f *feature) enteredText(r entered) string {
 
 // waiting says what comes next.
 func (f *feature) waiting(d store.Draw) string {
-	if d.State == store.DrawOpen {
+	switch d.State {
+	case store.DrawOpen:
 		return "截止：" + f.deadlineWords(d)
+	case store.DrawClosed:
+		return "已经截止，等开奖"
 	}
-	return stateWords(d) + "，等开奖"
+	return stateWords(d)
 }
 
 // outcome tells a member how a draw that is over ended for them.

@@ -52,6 +52,7 @@ type publicData struct {
 	Over     bool   // drawn or cancelled
 	HasValue bool   // a public value was agreed on
 	Manual   bool   // no deadline was announced
+	Early    bool   // closed before the deadline that was announced
 }
 
 // A publicPrize is one kind of prize with its winners.
@@ -86,7 +87,7 @@ func (f *feature) loadPublic(ctx context.Context, tx *store.Tx, v portal.Visit) 
 		return nil, err
 	}
 	data := publicData{
-		Draw: d, Rules: r, Deadline: f.deadlineWords(d), HasValue: r.Source != drawproof.NoSource, Manual: d.Deadline == nil,
+		Draw: d, Rules: r, Deadline: f.deadlineWords(d), HasValue: r.Source != drawproof.NoSource, Manual: d.Deadline == nil, Early: closedEarly(d),
 		Over: d.State == store.DrawDrawn || d.State == store.DrawCancelled,
 	}
 	if !data.Over {

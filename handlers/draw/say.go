@@ -105,7 +105,11 @@ func (f *feature) closedText(d store.Draw) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	text := fmt.Sprintf("【抽奖 #%d】%s 报名截止：共 %s 位。\n名单的校验值：%s", d.Number, d.Name, style.Number(int64(d.Entries)), d.Chain)
+	text := fmt.Sprintf("【抽奖 #%d】%s 报名截止：共 %s 位。", d.Number, d.Name, style.Number(int64(d.Entries)))
+	if closedEarly(d) {
+		text += "比预定的 " + f.momentWords(*d.Deadline) + " 提前。"
+	}
+	text += "\n名单的校验值：" + d.Chain
 	if r.Source != drawproof.NoSource {
 		text += fmt.Sprintf("\n等公证数（%s）公布后开奖。", r.Source)
 	}
@@ -113,6 +117,12 @@ func (f *feature) closedText(d store.Draw) (string, error) {
 		text += "\n公示和验证：" + page
 	}
 	return text, nil
+}
+
+// closedEarly reports whether an operator closed a draw before the deadline
+// that was announced.
+func closedEarly(d store.Draw) bool {
+	return d.Deadline != nil && d.ClosedAt != nil && d.ClosedAt.Before(*d.Deadline)
 }
 
 // valueText announces the public value.
