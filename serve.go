@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
@@ -48,7 +49,7 @@ func features(d handlers.Deps, cfg config.Config) []handlers.Feature {
 	return []handlers.Feature{
 		checkin.New(d),
 		points.New(d),
-		draw.New(d, draw.Config{PublicURL: publicURL(cfg)}),
+		draw.New(d, draw.Config{PublicURL: publicURL(cfg), Announce: announce}),
 		keyword.New(d),
 		housekeeping.New(d),
 	}
@@ -73,6 +74,7 @@ func run(ctx context.Context, cfg config.Config, env environment) error {
 type service struct {
 	app      *handlers.App
 	jobs     *scheduler.Scheduler
+	outbox   *bot.Outbox
 	public   *http.Server
 	internal *http.Server // the console's own; nil: it is on public
 	log      *slog.Logger
@@ -131,12 +133,23 @@ func assemble(ctx context.Context, cfg config.Config, db *store.Store, env envir
 		return nil, fmt.Errorf("set up the API: %w", err)
 	}
 
-	s := &service{app: app, jobs: jobs, log: env.Log, out: env.Out}
+	staff := staffRoom{reachable: cfg.WeCom.App.AgentID != 0}
+	outbox := bot.NewOutbox(bot.OutboxConfig{
+		Store: db, Sender: wecom.LaneSender{API: calls, Store: db}, Now: env.Now, Log: env.Log, Owner: owner(),
+		OnDead: func(ctx context.Context, tx *store.Tx, lane, reason string) error {
+			key := store.Key("dead", lane, store.DayOf(env.Now(), db.Zone()))
+			return staff.notify(ctx, tx, key, "群消息发不出去了："+lane+"，"+reason+"。请在后台“群”里换一个群机器人的 Webhook。")
+		},
+	})
+
+	s := &service{app: app, jobs: jobs, outbox: outbox, log: env.Log, out: env.Out}
 	mux := http.NewServeMux()
 	platform.Mount(mux, app.Engine)
 	members.Mount(mux)
 	routes.Mount(mux)
 	mux.Handle("GET /healthz", health(db))
+	// Addresses of bots that are not there, like other bad callbacks: no body.
+	mux.HandleFunc("/wecom/", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusNotFound) })
 	s.public = server(cfg.Listen, mux)
 	if cfg.ConsoleListen == "" {
 		pages.Mount(mux)
@@ -166,6 +179,15 @@ func apiConfig(cfg config.Config, db *store.Store, env environment) wecom.APICon
 		AppSecret: cfg.WeCom.App.Secret.Reveal(), ContactSecret: cfg.WeCom.Contact.Secret.Reveal(),
 		Store: db, Now: env.Now, Log: env.Log,
 	}
+}
+
+// owner names this process among the replicas.
+func owner() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return fmt.Sprintf("%.60s/%d", host, os.Getpid())
 }
 
 func publicURL(cfg config.Config) string {
@@ -310,6 +332,7 @@ func (s *service) run(ctx context.Context) error {
 	defer stopEngine()
 	g.Go(func() error { return s.app.Engine.Run(engineCtx) })
 	g.Go(func() error { return s.jobs.Run(ctx) })
+	g.Go(func() error { return s.outbox.Run(ctx) })
 	serving, servingCtx := errgroup.WithContext(ctx) // one server that fails takes the other with it
 	for i, l := range listeners {
 		s.log.Info("listening", "addr", l.Addr().String())

@@ -495,7 +495,12 @@ func TestCrashInMidSend(t *testing.T) {
 			return nil
 		})
 		close(crash)
-		w.work(dying)
+		for dying.sends > 0 {
+			dying.ended(<-dying.done)
+		}
+		if err := dying.settle(w.Context()); err != nil {
+			w.Error(err)
+		}
 		w.wantState("webhook/2", store.PostSent, "")
 		w.run(2*time.Second, other)
 		w.want("webhook/1")

@@ -26,6 +26,8 @@ func migrations() []*gormigrate.Migration {
 		migrateOutbox,
 		migrateDraw,
 		migrateKeyword,
+		migrateNews,
+		migrateMonthly,
 	)
 }
 

@@ -359,9 +359,18 @@ func (f *feature) postDraw(ctx context.Context, tx *store.Tx, v console.Visit) (
 	if err != nil {
 		return console.Result{}, err
 	}
+	d, err := tx.Draw(ctx, id)
+	if err != nil {
+		return console.Result{}, err
+	}
+	// A field's error stands beside the field only where the page shows it.
+	rules, err := rulesOf(d)
+	if err != nil {
+		return console.Result{}, err
+	}
+	wantsValue := d.State == store.DrawClosed && d.PublicValue == "" && rules.Source != drawproof.NoSource
 	result := console.Result{Object: fmt.Sprintf("draw %d", id)}
-	var d store.Draw
-	var text, what, field string
+	var text, what string
 	switch v.Value("do") {
 	case "close":
 		what, result.Action, result.Message = "closed", "抽奖 截止", "已截止"
@@ -370,10 +379,10 @@ func (f *feature) postDraw(ctx context.Context, tx *store.Tx, v console.Visit) (
 		}
 	case "value":
 		value := strings.Join(strings.Fields(v.Value("value")), " ")
-		if value == "" || len([]rune(value)) > maxValue {
+		if wantsValue && (value == "" || len([]rune(value)) > maxValue) {
 			return result, console.Invalid("value", fmt.Sprintf("要写公布的数，最多 %d 个字。", maxValue))
 		}
-		what, field, result.Action, result.Detail, result.Message = "value", "value", "抽奖 公证", value, "公证数已公布"
+		what, result.Action, result.Detail, result.Message = "value", "抽奖 公证", value, "公证数已公布"
 		if d, err = f.setValue(ctx, tx, id, value, v.Now); err == nil {
 			text, err = f.valueText(d)
 		}
@@ -388,7 +397,7 @@ func (f *feature) postDraw(ctx context.Context, tx *store.Tx, v console.Visit) (
 		if reason == "" || len([]rune(reason)) > maxReason {
 			return result, console.Invalid("reason", fmt.Sprintf("要写原因，最多 %d 个字，会公布。", maxReason))
 		}
-		what, field, result.Action, result.Detail, result.Message = "cancelled", "reason", "抽奖 取消", reason, "已取消"
+		what, result.Action, result.Detail, result.Message = "cancelled", "抽奖 取消", reason, "已取消"
 		if d, err = f.cancel(ctx, tx, id, reason, v.Now); err == nil {
 			text = f.cancelledText(d)
 		}
@@ -396,7 +405,7 @@ func (f *feature) postDraw(ctx context.Context, tx *store.Tx, v console.Visit) (
 		return result, console.Invalid("", "不知道要做什么，请再点一次。")
 	}
 	if no, refused := errors.AsType[refusal](err); refused {
-		return result, console.Invalid(field, string(no))
+		return result, console.Invalid("", string(no))
 	}
 	if err != nil {
 		return result, err

@@ -122,6 +122,7 @@ func qr(text string) (template.URL, error) {
 	if err != nil {
 		return "", fmt.Errorf("make a QR code: %w", err)
 	}
+	code.DisableBorder = true // the page leaves room around it
 	png, err := code.PNG(480)
 	if err != nil {
 		return "", fmt.Errorf("make a QR code: %w", err)

@@ -13,7 +13,7 @@ import (
 )
 
 // entrantsShown is how many entrants the public page lists at once.
-const entrantsShown = 100
+const entrantsShown = 50
 
 // publicPage is what everybody may see of a draw: what was announced, the
 // result, and its proof, which the visitor's browser computes again.

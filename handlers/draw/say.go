@@ -77,7 +77,11 @@ func (f *feature) openText(d store.Draw) (string, error) {
 		return "", err
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "【抽奖 #%d】%s\n奖品：%s\n条件：%s", d.Number, d.Name, prizesWords(r), conditionsWords(r))
+	title := "【抽奖】" // a preview has no number yet
+	if d.Number > 0 {
+		title = fmt.Sprintf("【抽奖 #%d】", d.Number)
+	}
+	fmt.Fprintf(&b, "%s%s\n奖品：%s\n条件：%s", title, d.Name, prizesWords(r), conditionsWords(r))
 	if d.Cost > 0 {
 		fmt.Fprintf(&b, "\n消耗：%s 分，取消则全部退回", style.Number(d.Cost))
 	}
@@ -89,7 +93,7 @@ func (f *feature) openText(d store.Draw) (string, error) {
 		fmt.Fprintf(&b, "\n公证数：%s，截止以后公布", r.Source)
 	}
 	fmt.Fprintf(&b, "\n领奖：%s\n主办：%s", r.Claim, r.Organiser)
-	if d.Number > 0 { // not in a preview
+	if d.Number > 0 {
 		fmt.Fprintf(&b, "\n参加：发“抽奖 %d”，每人一次", d.Number)
 		fmt.Fprintf(&b, "\n种子的承诺值：%s", d.Commitment)
 		if page := f.page(d); page != "" {

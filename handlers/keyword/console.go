@@ -64,7 +64,8 @@ type listData struct {
 	Chips    []link
 	Kept     []link // the other filters, for the forms: name and value
 	Fields   console.Fields
-	Groups   []console.Option
+	Groups   []console.Option // whose rules are shown
+	Places   []console.Option // where something is tried
 	Filtered bool
 	Change   bool
 	Try      *trial // nil: nothing was tried
@@ -105,7 +106,7 @@ func (f *feature) loadList(ctx context.Context, tx *store.Tx, v console.Visit) (
 	}
 	data := listData{
 		Rows: console.Paged(v, rows, func(r row) int64 { return r.ID }), Total: total, Search: filter.Search,
-		Groups: groups, Change: v.Operator.Role.Covers(store.Staff),
+		Groups: groups, Places: append(console.Options("0", "私聊"), groups[1:]...), Change: v.Operator.Role.Covers(store.Staff),
 		Filtered: filter.Search != "" || filter.Kind != "" || filter.Enabled != nil || filter.GroupID != nil,
 		Fields:   v.Fields("group", v.Query.Get("group"), "in", v.Query.Get("in"), "at", v.Query.Get("at"), "try", v.Query.Get("try")),
 	}
@@ -211,7 +212,7 @@ func (f *feature) try(ctx context.Context, tx *store.Tx, v console.Visit, text s
 			one.Why = "只在 " + hours(r.from, r.to) + " 回答"
 		case won == nil:
 			won = r
-			one.Why = reason(r, nil)
+			one.Why = standing(r)
 			t.Won = &one
 			continue
 		default:

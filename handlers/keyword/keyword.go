@@ -107,15 +107,20 @@ func (f *feature) answer(ctx context.Context, tx *store.Tx, m bot.Message) (bot.
 
 // reason says why a rule was chosen, for the decision log.
 func reason(won, next *rule) string {
+	return fmt.Sprintf("%s“%s”，%s", kindWord(won.kind), won.pattern, standing(won)) + preferred(won, next)
+}
+
+// standing says what gives a rule its place before others.
+func standing(r *rule) string {
 	scope := "群规则"
-	if won.group == 0 {
+	if r.group == 0 {
 		scope = "通用规则"
 	}
-	text := fmt.Sprintf("%s“%s”，%s，优先级 %d", kindWord(won.kind), won.pattern, scope, won.priority)
-	if h := hours(won.from, won.to); h != "" {
+	text := fmt.Sprintf("%s，优先级 %d", scope, r.priority)
+	if h := hours(r.from, r.to); h != "" {
 		text += "，" + h
 	}
-	return text + preferred(won, next)
+	return text
 }
 
 func preferred(won, next *rule) string {

@@ -227,3 +227,39 @@ func TestOverheardIsNotAnswered(t *testing.T) {
 		t.Errorf("answer to what was overheard = %q, %v, want none", answer.Text, err)
 	}
 }
+
+// What a message costs that no rule answers, in the engine's transaction: the
+// version is read once a transaction, the rules are not.
+func BenchmarkUnanswered10000Rules(b *testing.B) {
+	db := storetest.Open(b)
+	f := &feature{Deps: deps(db, time.Now)}
+	err := db.Update(b.Context(), func(tx *store.Tx) error {
+		for _, r := range manyRules() {
+			if _, err := tx.AddKeywordRule(tx.Context(), r); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	err = db.View(b.Context(), func(tx *store.Tx) error {
+		m := bot.Message{Text: saidOften[0], Addressed: true, ChatID: "wrk1", Group: store.Group{ID: 7}, SentAt: noon}
+		began := time.Now()
+		if _, _, err := f.answer(tx.Context(), tx, m); err != nil {
+			return err
+		}
+		loading := time.Since(began)
+		for b.Loop() {
+			if _, answered, err := f.answer(tx.Context(), tx, m); answered || err != nil {
+				return fmt.Errorf("answered: %t, %w", answered, err)
+			}
+		}
+		b.ReportMetric(float64(loading.Milliseconds()), "ms-to-load")
+		return nil
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+}

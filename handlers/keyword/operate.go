@@ -142,7 +142,7 @@ func (f *feature) add(ctx context.Context, tx *store.Tx, m bot.Message, o order)
 	if len(r.Replies) > 1 {
 		what = fmt.Sprintf("就轮流回答这 %d 条", len(r.Replies))
 	}
-	text := fmt.Sprintf("已添加 #%d：%s谁说的话包含“%s”，%s。", r.ID, where, r.Pattern, what)
+	text := fmt.Sprintf("已添加 #%d：%s，谁对我说到“%s”，%s。", r.ID, where, r.Pattern, what)
 	before, after, err := f.neighbours(ctx, tx, r, 1)
 	if err != nil {
 		return "", err

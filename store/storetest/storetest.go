@@ -186,6 +186,7 @@ func startServer(daemon, install string) error {
 		args = append(args, "--user=root")
 	}
 	server.cmd = exec.Command(daemon, args...)
+	server.cmd.SysProcAttr = dieWithParent()
 	var log strings.Builder
 	server.cmd.Stderr = &log
 	if err := server.cmd.Start(); err != nil {

@@ -1,0 +1,206 @@
+package draw_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"qunbot/drawproof"
+	"qunbot/store"
+	"qunbot/store/storetest"
+	"qunbot/web/portal"
+)
+
+// visit is a member's tap on the button of a draw.
+func visit(member, draw int64, now time.Time) portal.Visit {
+	return portal.Visit{Member: store.Member{ID: member}, Now: now, Form: url.Values{"draw": {fmt.Sprint(draw)}}}
+}
+
+// TestWriteOff hands a prize out once, and only by a clerk.
+func TestWriteOff(t *testing.T) {
+	w := newWorld(t, storetest.Open(t))
+	d := w.fill("/抽奖 新建 大奖 奖品 炸锅 x1", 3)
+	w.say("店长", "/抽奖 截止 1")
+	w.say("店长", "/抽奖 开奖 1")
+	win := w.wins(d.ID)[0]
+	if page := newBrowser(w).get("/draws/"+d.PublicID, 200); strings.Contains(page, win.Code) {
+		t.Error("the public page shows a claim code")
+	}
+	clerk := w.operator("店员", store.Clerk)
+	code := win.Code[:5] + " " + strings.ToLower(win.Code[5:])
+	if page := clerk.get("/console/claims?code="+url.QueryEscape(code), 200); !strings.Contains(page, "炸锅") || !strings.Contains(page, "可以领取") {
+		t.Errorf("claim page does not show the prize: %s", page)
+	}
+	path := "/console/claims?code=" + win.Code
+	if page := clerk.post(path, url.Values{"code": {win.Code}}, 200); !strings.Contains(page, "已核销：炸锅") {
+		t.Errorf("after the write-off: %s", page)
+	}
+	if page := clerk.get(path, 200); !strings.Contains(page, "已经领走") {
+		t.Errorf("the same code again: %s", page)
+	}
+	w.update(func(tx *store.Tx) error {
+		audits, err := tx.Audits(tx.Context(), 0, 1)
+		if err == nil && (len(audits) == 0 || audits[0].Action != "抽奖 核销") {
+			t.Errorf("audit = %+v, want the write-off", audits)
+		}
+		done, err2 := tx.ClaimDrawWin(tx.Context(), win.ID, 1, w.now())
+		if done {
+			t.Error("the prize was handed out twice")
+		}
+		if err == nil {
+			err = err2
+		}
+		return err
+	})
+	clerk.get("/console/draws/new", 403)
+}
+
+// TestConsoleRefusals sends forms that cannot be.
+func TestConsoleRefusals(t *testing.T) {
+	w := newWorld(t, storetest.Open(t))
+	boss := w.operator("店长", store.Owner)
+	for what, fields := range map[string]url.Values{
+		"写上数量":    {"group": {"1"}, "name": {"大奖"}, "prizes": {"炸锅"}},
+		"请选一个群":   {"name": {"大奖"}, "prizes": {"炸锅 x1"}},
+		"时间已经过了":  {"group": {"1"}, "name": {"大奖"}, "prizes": {"炸锅 x1"}, "deadline": {"2025-02-01T10:00"}},
+		"超过了上限":   {"group": {"1"}, "name": {"大奖"}, "prizes": {"金条 x1 ¥50001"}},
+		"不小于 0":   {"group": {"1"}, "name": {"大奖"}, "prizes": {"炸锅 x1"}, "cost": {"-3"}},
+		"抽奖要有名称":  {"group": {"1"}, "prizes": {"炸锅 x1"}},
+		"至少要有一种奖": {"group": {"1"}, "name": {"大奖"}},
+	} {
+		if page := boss.post("/console/draws/new", fields, 422); !strings.Contains(page, what) {
+			t.Errorf("no %q on the page for %v", what, fields)
+		}
+	}
+	boss.post("/console/draws/new", url.Values{"group": {"1"}, "name": {"大奖"}, "prizes": {"炸锅 x1"}}, 200)
+	if len(w.posts) != 1 || !strings.Contains(w.posts[0], "【抽奖 #1】大奖") {
+		t.Errorf("announced %q, want the new draw in its group", w.posts)
+	}
+	path := fmt.Sprintf("/console/draws/%d", w.newest().ID)
+	for do, what := range map[string]string{"draw": "还在报名", "value": "没有约定公证数", "cancel": "要写原因", "dance": "不知道要做什么"} {
+		if page := boss.post(path, url.Values{"do": {do}}, 422); !strings.Contains(page, what) {
+			t.Errorf("do=%s: no %q on the page", do, what)
+		}
+	}
+	if page := boss.post("/console/draws/limits", url.Values{"max_value": {"60000"}, "claim_days": {"7"}}, 422); !strings.Contains(page, "不得超过五万元") {
+		t.Error("a limit above ¥50,000 is not refused with its reason")
+	}
+	boss.post("/console/draws/limits", url.Values{"max_value": {"100"}, "claim_days": {"3"}}, 200)
+	if text := w.say("店长", "/抽奖 新建 小奖 奖品 券 x1 ¥101"); !strings.Contains(text, "超过了上限 ¥100.00") {
+		t.Errorf("above the lowered limit: %s", text)
+	}
+}
+
+// TestSecretsStaySecret looks for the seed and the entrants' key wherever
+// anybody can look, before the draw is over.
+func TestSecretsStaySecret(t *testing.T) {
+	w := newWorld(t, storetest.Open(t))
+	d := w.fill("/抽奖 新建 大奖 奖品 炸锅 x1 公证 福彩3D", 3)
+	boss := w.operator("店长", store.Owner)
+	look := func(when string, revealed bool) {
+		t.Helper()
+		for _, page := range []string{"/draws/" + d.PublicID, "/draws/" + d.PublicID + "/record.json", "/m/draws", fmt.Sprintf("/console/draws/%d", d.ID), "/console/draws", "/console/audit"} {
+			text := boss.get(page, 200)
+			if strings.Contains(text, d.EntrantKey) || !revealed && strings.Contains(text, d.Seed) {
+				t.Errorf("%s shows a secret %s", page, when)
+			}
+		}
+		if r := w.record(d); (r.Seed == d.Seed) != revealed {
+			t.Errorf("seed in the record %s: %q", when, r.Seed)
+		}
+	}
+	look("while it is open", false)
+	w.say("店长", "/抽奖 截止 1")
+	look("after closing", false)
+	if err := w.record(d).Verify(); err != drawproof.ErrUnfinished {
+		t.Errorf("closed draw: Verify() = %v, want ErrUnfinished", err)
+	}
+	w.say("店长", "/抽奖 取消 1 没货了")
+	look("after it was cancelled", true)
+	if err := w.record(d).Verify(); err != nil {
+		t.Errorf("cancelled draw: Verify() = %v", err)
+	}
+	if page := boss.get("/draws/"+d.PublicID, 200); !strings.Contains(page, "没货了") || !strings.Contains(page, d.Seed) {
+		t.Error("the page of the cancelled draw does not show its reason and seed")
+	}
+	boss.get("/draws/AAAAAAAAAA", 404)
+}
+
+// TestMaskedNames looks at what the public page says of people.
+func TestMaskedNames(t *testing.T) {
+	w := newWorld(t, storetest.Open(t))
+	d := w.fill("/抽奖 新建 大奖 奖品 炸锅 x1", 12)
+	w.say("店长", "/抽奖 截止 1")
+	w.say("店长", "/抽奖 开奖 1")
+	page := newBrowser(w).get("/draws/"+d.PublicID, 200)
+	for _, name := range people[:12] {
+		if strings.Contains(page, name) {
+			t.Errorf("the public page names %s", name)
+		}
+	}
+	for _, masked := range []string{"王＊＊", "M＊＊"} {
+		if !strings.Contains(page, masked) {
+			t.Errorf("the public page has no %s", masked)
+		}
+	}
+	// An erased member leaves no trace, and the record still verifies.
+	w.update(func(tx *store.Tx) error {
+		m, err := tx.MemberByIdentity(tx.Context(), store.UserID, "u0")
+		if err != nil {
+			return err
+		}
+		return tx.EraseDraws(tx.Context(), m.ID)
+	})
+	if page := newBrowser(w).get("/draws/"+d.PublicID, 200); strings.Contains(page, "王＊＊") || !strings.Contains(page, "已注销") {
+		t.Error("an erased member is still named")
+	}
+	if err := w.record(d).Verify(); err != nil {
+		t.Errorf("after erasing a member: %v", err)
+	}
+}
+
+// TestAPI reads the list and a record as a program would.
+func TestAPI(t *testing.T) {
+	w := newWorld(t, storetest.Open(t))
+	d := w.fill("/抽奖 新建 大奖 奖品 炸锅 x1 截止 20:00", 3)
+	w.fill("/抽奖 新建 小奖 奖品 券 x1", 0)
+	w.say("店长", "/抽奖 截止 1")
+	w.say("店长", "/抽奖 开奖 1")
+	get := func(path string, into any) *http.Response {
+		t.Helper()
+		q, _ := http.NewRequest("GET", w.site.URL+"/api/v1"+path, nil)
+		q.Header.Set("Authorization", "Bearer 0123456789abcdef0123456789abcdef")
+		answer, err := http.DefaultClient.Do(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		if into != nil {
+			if err := json.NewDecoder(answer.Body).Decode(into); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return answer
+	}
+	var list []struct {
+		ID, Name, State string
+		Entries         int
+		Deadline        *time.Time
+	}
+	answer := get("/draws?limit=1", &list)
+	if len(list) != 1 || list[0].ID != d.PublicID || list[0].State != "drawn" || list[0].Entries != 3 || list[0].Deadline == nil || answer.Header.Get("Link") == "" {
+		t.Errorf("GET /draws?limit=1 = %+v, Link %q", list, answer.Header.Get("Link"))
+	}
+	var r drawproof.Record
+	get("/draws/"+d.PublicID, &r)
+	if err := r.Verify(); err != nil {
+		t.Errorf("GET /draws/{id} does not verify: %v", err)
+	}
+	if answer := get("/draws/AAAAAAAAAA", nil); answer.StatusCode != 404 {
+		t.Errorf("unknown draw: %d, want 404", answer.StatusCode)
+	}
+}

@@ -1,0 +1,103 @@
+// Package news tells the groups every morning what is new: entries of feeds,
+// and what operators write.
+//
+// Feeds come from the settings and are read every half hour. What is new goes
+// into one digest a mall and day, which is posted once into each of its groups
+// that operators have not turned off.
+package news
+
+import (
+	"context"
+	"embed"
+	"net/http"
+	"strconv"
+	"time"
+
+	"qunbot/handlers"
+	"qunbot/scheduler"
+	"qunbot/store"
+	"qunbot/wordfilter"
+)
+
+//go:embed *.html *.css
+var files embed.FS
+
+// A Feed is an RSS, Atom or JSON feed of the settings.
+type Feed struct{ Name, URL string }
+
+// Config is what the settings say about news.
+type Config struct {
+	Feeds                 []Feed
+	AllowPrivateAddresses bool // feeds may be inside the own network
+
+	// Notify tells operators something, in the transaction that causes it. Nil:
+	// it is logged.
+	Notify func(ctx context.Context, tx *store.Tx, text string) error
+}
+
+type feature struct {
+	handlers.Deps
+	Config
+	client *http.Client
+}
+
+// New returns the news feature.
+func New(d handlers.Deps, c Config) handlers.Feature {
+	f := newFeature(d, c)
+	return handlers.Feature{
+		Name: "news",
+		Jobs: []scheduler.Job{
+			{Name: "news.fetch", Title: "读取资讯来源", Schedule: scheduler.Every(30 * time.Minute), Missed: scheduler.Skip, Run: f.fetch},
+			{Name: "news.post", Title: "发每日资讯", Schedule: scheduler.Daily(9, 0), Missed: scheduler.RunOnce, Run: f.post},
+		},
+		Console: f.pages(),
+	}
+}
+
+func newFeature(d handlers.Deps, c Config) *feature {
+	if c.Notify == nil {
+		c.Notify = func(_ context.Context, _ *store.Tx, text string) error {
+			d.Log.Warn("notice for operators", "feature", "news", "text", text)
+			return nil
+		}
+	}
+	return &feature{d, c, newClient(c.AllowPrivateAddresses)}
+}
+
+// hit returns the first word of the word list that stands in text, with the
+// words of one group (0: those of all groups); empty if there is none.
+func (f *feature) hit(group int64, text string) string {
+	hits := f.Words.Scan(groupKey(group), text, []wordfilter.Hit(nil))
+	if len(hits) == 0 {
+		return ""
+	}
+	return hits[0].Word.Text
+}
+
+// groupKey is what the word filter calls a group.
+func groupKey(group int64) string {
+	if group == 0 {
+		return ""
+	}
+	return strconv.FormatInt(group, 10)
+}
+
+// switches are the groups that operators turned the digest off for.
+type switches struct {
+	Off []int64 `json:"off"`
+}
+
+const switchSetting = "news"
+
+// off returns the groups without a digest.
+func (f *feature) off(ctx context.Context, tx *store.Tx) (map[int64]bool, error) {
+	var s switches
+	if err := tx.Setting(ctx, switchSetting, &s); err != nil {
+		return nil, err
+	}
+	off := make(map[int64]bool, len(s.Off))
+	for _, id := range s.Off {
+		off[id] = true
+	}
+	return off, nil
+}

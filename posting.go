@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"strconv"
+
+	"qunbot/bot"
+	"qunbot/bot/wecom"
+	"qunbot/store"
+)
+
+// announce posts text into a group, in parts if it is long. A group without a
+// webhook gets nothing: nobody could post there.
+func announce(ctx context.Context, tx *store.Tx, group int64, key, text string) error {
+	g, err := tx.Group(ctx, group)
+	if err != nil || g.Lane() == "" {
+		return err
+	}
+	return pushParts(ctx, tx, bot.Post{Key: key, Lane: g.Lane(), Delivery: bot.AtLeastOnce, Item: key}, text)
+}
+
+// nameRoom is how many bytes of a post are kept free for names, which are
+// filled in when it is sent and may be longer than their marks.
+const nameRoom = 256
+
+// pushParts pushes text as one post, or as several, each within the limit of a
+// group's message.
+func pushParts(ctx context.Context, tx *store.Tx, p bot.Post, text string) error {
+	parts := []string{text}
+	if len(text) > wecom.MaxPostBytes-nameRoom {
+		parts = wecom.NumberedParts(text, wecom.MaxPostBytes-nameRoom)
+	}
+	key := p.Key
+	for i, part := range parts {
+		if i > 0 {
+			p.Key = store.Key(key, "part", strconv.Itoa(i+1))
+		}
+		p.Reply = bot.Reply{Text: part}
+		if err := bot.Push(ctx, tx, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A staffRoom tells the operators what they should look at, by app message.
+type staffRoom struct {
+	reachable bool // there is an app to send from
+}
+
+// notify tells every operator who works with members.
+func (s staffRoom) notify(ctx context.Context, tx *store.Tx, key, text string) error {
+	if !s.reachable {
+		return nil
+	}
+	operators, err := tx.Operators(ctx)
+	if err != nil {
+		return err
+	}
+	for _, o := range operators {
+		if !o.Role.Covers(store.Staff) {
+			continue
+		}
+		p := bot.Post{Key: store.Key(key, "to", o.ID), Lane: "app/" + o.UserID, Delivery: bot.AtLeastOnce, Item: key}
+		if err := pushParts(ctx, tx, p, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
