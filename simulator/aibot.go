@@ -89,8 +89,21 @@ func (s *Simulator) converse(ctx context.Context, d *delivery) {
 	d.busy.Lock()
 	defer d.busy.Unlock()
 	t := s.newTrace(s.titleOf(d), d)
+	disturbed := s.takeFault(callbackAPI(d.bot))
+	if disturbed == FaultLate {
+		s.step(t, row{Name: "迟到", Detail: "按「故障与时钟」的设置，晚一点再投", MS: ms(s.cfg.Timing.Late), State: warn})
+		if !pause(ctx, s.cfg.Timing.Late) {
+			return
+		}
+	}
 	a := s.deliver(ctx, d, t, 1, maxTries)
 	s.conclude(ctx, d, t, a)
+	if disturbed == FaultDuplicate && a.failure == nil {
+		again := s.deliver(ctx, d, t, 2, 1)
+		note, state := s.compare(d, again)
+		s.step(t, row{Name: "重复投递", Detail: "按「故障与时钟」的设置又投了一次：" + note, State: state})
+		s.end(t, state)
+	}
 }
 
 // titleOf returns the heading of d's account.
@@ -106,6 +119,10 @@ func (s *Simulator) titleOf(d *delivery) string {
 // conclude shows how a delivery ended: the answer, or why there is none. It
 // follows a stream to its end.
 func (s *Simulator) conclude(ctx context.Context, d *delivery, t *trace, a attempt) {
+	if d.bot.what != aibot {
+		s.concludeApp(d, t, a)
+		return
+	}
 	problem := ""
 	var reply wecom.AibotReply
 	switch {
@@ -276,6 +293,9 @@ func (s *Simulator) compare(d *delivery, a attempt) (note, state string) {
 	case bytes.Equal(a.reply, d.reply):
 		return "回答一字不差", good
 	}
+	if d.bot.what != aibot {
+		return s.compareApp(d, a)
+	}
 	reply, err := checkedReply(d.what, a.reply)
 	if err != nil {
 		return "平台不认这个回答：" + err.Error(), bad
@@ -300,8 +320,11 @@ func (s *Simulator) addError(d *delivery, problem string) {
 // Source: https://developer.work.weixin.qq.com/document/path/101027
 func (s *Simulator) enter(chatID, personID string) (*delivery, error) {
 	chat, person, err := s.place(chatID, personID)
-	if err != nil || chat.Kind != Single {
+	if err != nil || chat.Kind != Single && chat.Kind != application {
 		return nil, err
+	}
+	if chat.Kind == application {
+		return s.enterApp(chat, person), nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -327,6 +350,9 @@ func (s *Simulator) press(lineID, personID, key string) (*delivery, error) {
 	}
 	if !hasButton(l.Card, key) {
 		return nil, errNoButton
+	}
+	if chat.Kind == application {
+		return s.pressApp(chat, person, l, key)
 	}
 	d := s.newEvent(chat, person, toPress, &wecom.AibotEvent{
 		EventType: wecom.EventCard,

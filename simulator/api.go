@@ -25,6 +25,13 @@ func (s *Simulator) mountAPI(mux *http.ServeMux) {
 	mux.Handle("POST /sim/api/press", s.guard(action(s.servePress)))
 	mux.Handle("POST /sim/api/redeliver", s.guard(action(s.serveRedeliver)))
 	mux.Handle("POST /sim/api/unplug", s.guard(action(s.serveUnplug)))
+	mux.Handle("POST /sim/api/fault", s.guard(action(s.serveFault)))
+	mux.Handle("POST /sim/api/advance", s.guard(action(s.serveAdvance)))
+	mux.Handle("POST /sim/api/robot", s.guard(action(s.serveRobot)))
+	mux.Handle("POST /sim/api/enter", s.guard(action(s.serveEnter)))
+	mux.Handle("POST /sim/api/click", s.guard(action(s.serveClick)))
+	mux.Handle("POST /sim/api/desk", s.guard(action(s.serveDesk)))
+	mux.Handle("GET /sim/media/{id}", s.guard(http.HandlerFunc(s.serveMedium)))
 }
 
 // guard lets in only the tester's own browser: requests from this machine, to
@@ -64,6 +71,12 @@ type ask struct {
 	Text   string `json:"text"`
 	Line   string `json:"line"`
 	Key    string `json:"key"`
+	With   string `json:"with"`  // a customer
+	URL    string `json:"url"`   // of a 客服 link
+	API    string `json:"api"`   // to disturb
+	Fault  Fault  `json:"fault"` // empty: none
+	Times  int    `json:"times"` // 0: until it is taken away
+	On     bool   `json:"on"`
 }
 
 // action reads the JSON body of a call and writes its answer or error.
@@ -227,6 +240,8 @@ type state struct {
 	Verified map[string]string `json:"verified"`
 	Lines    []*line           `json:"lines"`
 	Traces   []*trace          `json:"traces"`
+	Sessions []sessionState    `json:"sessions"`
+	Panel    panelState        `json:"panel"`
 }
 
 type personState struct {
@@ -237,8 +252,10 @@ type personState struct {
 }
 
 type botState struct {
-	Name        string `json:"name"`
-	DisplayName string `json:"display_name"`
+	Name        string  `json:"name"`
+	DisplayName string  `json:"display_name"`
+	What        botKind `json:"what,omitempty"` // empty: an aibot
+	Listens     bool    `json:"listens"`        // has a callback URL
 }
 
 type chatState struct {
@@ -249,6 +266,8 @@ type chatState struct {
 	Bot     string   `json:"bot,omitempty"`
 	Pinned  *Link    `json:"pinned,omitempty"`
 	Notice  string   `json:"notice,omitempty"`
+	Robot   string   `json:"robot,omitempty"` // name of the group robot
+	Quiet   bool     `json:"quiet,omitempty"` // not listed before something was said
 }
 
 func (s *Simulator) serveState(w http.ResponseWriter, r *http.Request) {
@@ -275,22 +294,38 @@ func (s *Simulator) stateLocked(me Person) state {
 		Lines: s.lines, Traces: s.traces,
 	}
 	for _, p := range s.cfg.People {
-		st.People = append(st.People, personState(p))
+		st.People = append(st.People, personState{ID: p.ID, Kind: p.Kind, Name: p.Name, Role: p.Role})
 	}
 	for _, b := range s.cfg.Bots {
-		st.Bots = append(st.Bots, botState{Name: b.Name, DisplayName: b.DisplayName})
+		st.Bots = append(st.Bots, botState{Name: b.Name, DisplayName: b.DisplayName, What: b.what, Listens: b.CallbackURL != ""})
 	}
 	for _, c := range s.cfg.Chats {
-		chat := chatState{ID: c.ID, Name: c.Name, Kind: c.Kind, Bot: c.Bot, Notice: c.Notice}
-		for _, p := range s.cfg.People {
-			if c.has(p) {
-				chat.Members = append(chat.Members, p.ID)
-			}
-		}
-		if c.Pinned.URL != "" {
-			chat.Pinned = &c.Pinned
-		}
-		st.Chats = append(st.Chats, chat)
+		st.Chats = append(st.Chats, s.chatState(c))
 	}
+	for _, r := range s.rooms.all() {
+		if r.shown {
+			st.Chats = append(st.Chats, s.chatState(r.Chat))
+		}
+	}
+	st.Sessions = s.sessionStates()
+	st.Panel = s.panelLocked()
 	return st
+}
+
+// chatState returns a chat as the page sees it.
+func (s *Simulator) chatState(c Chat) chatState {
+	chat := chatState{ID: c.ID, Name: c.Name, Kind: c.Kind, Bot: c.Bot, Notice: c.Notice, Members: []string{}}
+	for _, p := range s.cfg.People {
+		if c.has(p) {
+			chat.Members = append(chat.Members, p.ID)
+		}
+	}
+	if c.Pinned.URL != "" {
+		chat.Pinned = &c.Pinned
+	}
+	if c.WebhookKey != "" {
+		chat.Robot = robotOf(c.ID)
+	}
+	chat.Quiet = c.Kind == application && s.cfg.bot(c.Bot).CallbackURL == ""
+	return chat
 }

@@ -22,7 +22,12 @@ type line struct {
 	Card       *wecom.TemplateCard `json:"card,omitempty"`
 	Images     []string            `json:"images,omitempty"` // data: URLs
 	At         time.Time           `json:"at"`
-	ReplyTo    string              `json:"reply_to,omitempty"`   // id of the line that it answers
+	ReplyTo    string              `json:"reply_to,omitempty"` // id of the line that it answers
+	Form       string              `json:"form,omitempty"`     // of Text, when a bot speaks; see the constants
+	Mentions   []string            `json:"mentions,omitempty"` // names behind the text, each with its @
+	Articles   []wecom.Article     `json:"articles,omitempty"`
+	File       *fileState          `json:"file,omitempty"`
+	Menu       *menu               `json:"menu,omitempty"`
 	Note       string              `json:"note,omitempty"`       // small, below
 	Error      string              `json:"error,omitempty"`      // small and red, below
 	Waiting    bool                `json:"waiting,omitempty"`    // for an answer
@@ -31,6 +36,22 @@ type line struct {
 	Heard      bool                `json:"heard,omitempty"`      // the bot gets it
 
 	stream string // id of the stream that fills it
+}
+
+// Forms of a bot's text. Empty is what an aibot says: markdown in which line
+// breaks count.
+const (
+	formText       = "text"
+	formMarkdown   = "markdown"
+	formMarkdownV2 = "markdown_v2"
+)
+
+// A fileState is a file, as a chat shows it.
+type fileState struct {
+	Name  string `json:"name"`
+	Kind  string `json:"kind"` // file, voice or video
+	Bytes int    `json:"bytes"`
+	URL   string `json:"url"`
 }
 
 // Limits of what is kept and said.
@@ -45,6 +66,8 @@ const (
 	notAddressed = "机器人只听得到 @ 它的消息"
 	noBotHere    = "客户群里进不了机器人，所以没有回答；会员从上方置顶的会员页签到、查积分"
 	noBotInGroup = "这个群里没有机器人"
+	noCallback   = "这个应用没有设置接收消息的地址，听不到"
+	noEars       = "应用建的群，应用只能发，听不到"
 	tooManyOpen  = "同一个人最多有 3 条消息在等机器人回答，平台没有送出这一条"
 	tooBusy      = "要送的消息太多了，请稍后再发"
 )
@@ -71,25 +94,32 @@ func (s *Simulator) say(chatID, personID, text string) (line, *delivery, error) 
 		return line{}, nil, err
 	}
 	bot := s.cfg.bot(chat.Bot)
-	addressed := chat.Kind == Single
+	if bot.what == ofAccount {
+		return s.kfSay(chat, person, text, "")
+	}
+	addressed := chat.Kind == Single || chat.Kind == application
 	if chat.Kind == Internal && bot.Name != "" {
 		text, addressed = mention(text, bot.DisplayName)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l := &line{Chat: chat.ID, Who: person.ID, Text: text, At: s.nowLocked()}
-	if chat.Kind == Single {
+	if chat.Kind == Single || chat.Kind == application {
 		l.With = person.ID
 	}
 	interaction := person.ID + "\n" + bot.Name
 	switch {
 	case chat.Kind == CustomerGroup:
 		l.Note = noBotHere
+	case chat.Kind == appGroup:
+		l.Note = noEars
 	case bot.Name == "":
 		l.Note = noBotInGroup
+	case bot.CallbackURL == "":
+		l.Note = noCallback
 	case !addressed:
 		l.Note = notAddressed
-	case s.open[interaction] >= maxOpen:
+	case bot.what == aibot && s.open[interaction] >= maxOpen:
 		l.Error = tooManyOpen
 	default:
 		l.Heard, l.Waiting, l.Deliveries = true, true, 1
@@ -99,7 +129,12 @@ func (s *Simulator) say(chatID, personID, text string) (line, *delivery, error) 
 		return *l, nil, nil
 	}
 	s.open[interaction]++
-	d := s.newMessage(bot, chat, person, l)
+	var d *delivery
+	if bot.what == ofApp {
+		d = s.newAppMessage(bot, chat, person, l)
+	} else {
+		d = s.newMessage(bot, chat, person, l)
+	}
 	d.close = func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -111,7 +146,7 @@ func (s *Simulator) say(chatID, personID, text string) (line, *delivery, error) 
 
 // place returns a chat and a person who is in it.
 func (s *Simulator) place(chatID, personID string) (Chat, Person, error) {
-	chat, person := s.cfg.chat(chatID), s.cfg.person(personID)
+	chat, person := s.chat(chatID), s.cfg.person(personID)
 	switch {
 	case chat.ID == "":
 		return Chat{}, Person{}, errNoChat
@@ -125,7 +160,10 @@ func (s *Simulator) place(chatID, personID string) (Chat, Person, error) {
 
 // has reports whether p is in the chat.
 func (c Chat) has(p Person) bool {
-	if c.Kind == Single && len(c.Members) == 0 {
+	switch {
+	case c.Kind == service:
+		return p.Kind == Customer
+	case (c.Kind == Single || c.Kind == application) && len(c.Members) == 0:
 		return p.Kind == Member
 	}
 	return slices.Contains(c.Members, p.ID)

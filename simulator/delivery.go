@@ -142,6 +142,9 @@ func (s *Simulator) seal(d *delivery) attempt {
 	cipher := s.ciphers[d.bot.Name]
 	sealed := cipher.Seal(d.plain, s.now().Unix(), a.nonce)
 	a.sent = wecom.Delivery{Encrypt: sealed.Encrypt}.JSON()
+	if d.bot.what != aibot {
+		a.sent = wecom.Delivery{ToUserName: s.cfg.CorpID, AgentID: d.bot.agent, Encrypt: sealed.Encrypt}.XML()
+	}
 	a.url = withQuery(d.bot.CallbackURL, sealed.Query())
 	a.sealing = s.cfg.Now().Sub(started)
 	return a
@@ -162,6 +165,9 @@ func (s *Simulator) send(ctx context.Context, d *delivery, a attempt, written fu
 		return a
 	}
 	request.Header.Set("Content-Type", "application/json")
+	if d.bot.what != aibot {
+		request.Header.Set("Content-Type", "text/xml")
+	}
 	request.Header.Set("User-Agent", "Mozilla/4.0")
 	posted := s.cfg.Now()
 	response, err := s.cfg.HTTP.Do(request)
@@ -186,7 +192,7 @@ func (s *Simulator) send(ctx context.Context, d *delivery, a attempt, written fu
 		return a
 	}
 	opening := s.cfg.Now()
-	a.reply, a.refusal = openReply(s.ciphers[d.bot.Name], a.got, a.nonce)
+	a.reply, a.refusal = openReply(s.ciphers[d.bot.Name], a.got, a.nonce, d.bot.what != aibot)
 	a.opening = s.cfg.Now().Sub(opening)
 	return a
 }
@@ -194,19 +200,25 @@ func (s *Simulator) send(ctx context.Context, d *delivery, a attempt, written fu
 // openReply checks the envelope of a reply as WeCom does and decrypts it. It
 // returns nil for an empty body, which says that there is no reply.
 //
-// Source: https://developer.work.weixin.qq.com/document/path/101033
-func openReply(cipher *wecom.Cipher, body []byte, nonce string) ([]byte, error) {
+// A reply in XML may have a nonce of its own.
+//
+// Sources: https://developer.work.weixin.qq.com/document/path/101033 and, for
+// XML, https://developer.work.weixin.qq.com/document/path/90968
+func openReply(cipher *wecom.Cipher, body []byte, nonce string, inXML bool) ([]byte, error) {
 	if len(body) == 0 {
 		return nil, nil
 	}
-	if body[0] != '{' {
+	if inXML && body[0] != '<' {
+		return nil, fmt.Errorf("回答不是 XML 信封（不回复要用空的正文，不是 %q）", shorten(string(body), 20))
+	}
+	if !inXML && body[0] != '{' {
 		return nil, fmt.Errorf("回答不是 JSON 信封（不回复要用空的正文，不是 %q）", shorten(string(body), 20))
 	}
 	envelope, err := wecom.ParseEnvelope(body)
 	if err != nil {
 		return nil, fmt.Errorf("回答的信封缺字段或类型不对：%w", err)
 	}
-	if envelope.Nonce != nonce {
+	if envelope.Nonce != nonce && !inXML {
 		return nil, fmt.Errorf("回答的 nonce 是 %q，应当重复请求的 %q", shorten(envelope.Nonce, 20), nonce)
 	}
 	plain, err := cipher.OpenEnvelope(envelope)
@@ -285,6 +297,10 @@ func (s *Simulator) account(t *trace, d *delivery, a attempt, name string) {
 func (s *Simulator) digits(n int) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.digitsLocked(n)
+}
+
+func (s *Simulator) digitsLocked(n int) string {
 	number := make([]byte, n)
 	for i := range number {
 		number[i] = byte('0' + s.cfg.Rand.IntN(10))

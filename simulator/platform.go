@@ -12,15 +12,17 @@ import (
 
 // An endpoint is one function of the platform's API.
 type endpoint struct {
-	method string // the only one that is answered
+	method string // the only one that is answered; empty: GET and POST
 	path   string // below /cgi-bin/
 	open   bool   // needs no access token
+	max    int64  // largest body; 0 means maxAPIBytes
 	handle func(*call) (any, error)
 }
 
 // endpoints lists the whole API: each area has a file with a list of its own.
 func (s *Simulator) endpoints() []endpoint {
-	return slices.Concat(s.tokenEndpoints(), s.oauthEndpoints(), s.aibotEndpoints())
+	return slices.Concat(s.tokenEndpoints(), s.oauthEndpoints(), s.aibotEndpoints(),
+		s.webhookEndpoints(), s.mediaEndpoints(), s.messageEndpoints(), s.roomEndpoints(), s.kfEndpoints())
 }
 
 // A call is one request to the API.
@@ -39,8 +41,10 @@ func (s *Simulator) mountPlatform(mux *http.ServeMux) {
 	mux.Handle("/cgi-bin/", http.NotFoundHandler())
 	for _, e := range s.endpoints() {
 		mux.HandleFunc("/cgi-bin/"+e.path, func(w http.ResponseWriter, r *http.Request) {
-			answer, err := s.serve(w, r, e)
-			writeJSON(w, http.StatusOK, withCode(answer, err, r))
+			s.withFaults(w, r, e, func() map[string]any {
+				answer, err := s.serve(w, r, e)
+				return withCode(answer, err, r)
+			})
 		})
 	}
 }
@@ -50,6 +54,7 @@ func (s *Simulator) serve(w http.ResponseWriter, r *http.Request, e endpoint) (a
 	c := &call{Request: r}
 	switch {
 	case r.Method == e.method:
+	case e.method == "" && (r.Method == http.MethodGet || r.Method == http.MethodPost):
 	case e.method == http.MethodGet:
 		return nil, apiError{43001, "require GET method"}
 	default:
@@ -62,9 +67,15 @@ func (s *Simulator) serve(w http.ResponseWriter, r *http.Request, e endpoint) (a
 		}
 		c.app = app
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxAPIBytes))
-	if err != nil {
+	limit := max(e.max, maxAPIBytes)
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	switch {
+	case err != nil && limit == maxUploadBytes:
+		return nil, apiError{45001, "multimedia data size out of limit"}
+	case err != nil:
 		return nil, apiError{45002, "content size out of limit"}
+	case !s.countCall(e):
+		return nil, apiError{45009, "api freq out of limit"}
 	}
 	c.body = body
 	return e.handle(c)

@@ -33,7 +33,19 @@ type Simulator struct {
 	verified  map[string]string    // by bot: what is wrong with its URL, empty if nothing
 	responses map[string]*response // by response_code
 	tokens    tokens
-	logins    map[string]login // by OAuth code
+	recent    map[string][]time.Time // what counts toward a limit; see allow
+	minutes   map[string]minute      // calls of each API in this minute
+	fixed     bool                   // Config.FixedMinutes
+	removed   map[string]bool        // group robots, by chat
+	media     media
+	faults    map[string]*fault // by API
+	moving    bool              // OnAdvance is at work
+	rooms     rooms
+	messages  map[string]sentMessage // by msgid
+	sentBy    map[string]time.Time   // fingerprints of app messages, to when a duplicate counts as one
+	cards     map[string]cardCode    // by response_code
+	desks     map[string]*desk       // by open_kfid
+	logins    map[string]login       // by OAuth code
 	viewers   map[chan []byte]bool
 }
 
@@ -69,12 +81,32 @@ func New(cfg Config) (*Simulator, error) {
 		tokens:    newTokens(),
 		logins:    make(map[string]login),
 		viewers:   make(map[chan []byte]bool),
+		recent:    make(map[string][]time.Time),
+		minutes:   make(map[string]minute),
+		fixed:     cfg.FixedMinutes,
+		removed:   make(map[string]bool),
+		faults:    make(map[string]*fault),
+		rooms:     rooms{byID: make(map[string]room)},
+		messages:  make(map[string]sentMessage),
+		sentBy:    make(map[string]time.Time),
+		cards:     make(map[string]cardCode),
+		desks:     make(map[string]*desk),
 	}
 	for _, bot := range cfg.Bots {
-		if s.ciphers[bot.Name], err = wecom.NewCipher(bot.Token, bot.AESKey, ""); err != nil {
+		if bot.CallbackURL == "" {
+			continue
+		}
+		receiver := "" // an aibot has none
+		if bot.what != aibot {
+			receiver = cfg.CorpID
+		}
+		if s.ciphers[bot.Name], err = wecom.NewCipher(bot.Token, bot.AESKey, receiver); err != nil {
 			return nil, fmt.Errorf("simulator: bot %q: %w", bot.Name, err)
 		}
 		s.verified[bot.Name] = "尚未验证"
+	}
+	for _, account := range cfg.KF {
+		s.desks[account.ID] = s.newDesk(account)
 	}
 	for _, l := range cfg.Lines {
 		s.addHistory(l)
@@ -97,7 +129,9 @@ func (s *Simulator) Run(ctx context.Context) error {
 	defer running.Wait()
 	defer close(s.ended)
 	for _, bot := range s.cfg.Bots {
-		running.Go(func() { s.verify(ctx, bot) })
+		if bot.CallbackURL != "" && bot.what != ofAccount { // whose app has the same
+			running.Go(func() { s.verify(ctx, bot) })
+		}
 	}
 	for {
 		select {
@@ -128,13 +162,6 @@ func (s *Simulator) now() time.Time {
 }
 
 func (s *Simulator) nowLocked() time.Time { return s.cfg.Now().Add(s.offset).In(s.cfg.Zone) }
-
-// Advance moves the platform's clock forward by d.
-func (s *Simulator) Advance(d time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.offset += max(d, 0)
-}
 
 // newID returns an id that nothing else here has.
 func (s *Simulator) newID(prefix string) string {
