@@ -1,0 +1,353 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+)
+
+// A demoProcess is the real program, running "demo".
+type demoProcess struct {
+	sim     string // address of the chat page
+	console string // one-time link
+}
+
+// startDemo starts program's demo and waits until it has printed where it is.
+func startDemo(t *testing.T, program string) demoProcess {
+	t.Helper()
+	cmd := exec.Command(program, "demo", "--listen", "127.0.0.1:0", "--data", t.TempDir())
+	cmd.Stderr = os.Stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	t.Cleanup(func() {
+		cmd.Process.Signal(os.Interrupt) // as Ctrl+C
+		select {
+		case <-ended:
+		case <-time.After(15 * time.Second):
+			t.Error("the demo has not ended 15 s after Ctrl+C")
+			cmd.Process.Kill()
+			<-ended
+		}
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("the demo ended with %v", err)
+		}
+	})
+	addresses := regexp.MustCompile(`(http://\S+/sim/)$|(http://\S+/console/\S+)`)
+	var d demoProcess
+	ready := make(chan demoProcess, 1)
+	go func() {
+		defer close(ended)
+		for lines := bufio.NewScanner(stdout); lines.Scan(); {
+			m := addresses.FindStringSubmatch(lines.Text())
+			switch {
+			case m == nil:
+			case m[1] != "":
+				d.sim = m[1]
+			case d.console == "":
+				d.console = m[2]
+				ready <- d
+			}
+		}
+	}()
+	select {
+	case d := <-ready:
+		return d
+	case <-ended:
+		t.Fatal("the demo ended at start")
+	case <-time.After(30 * time.Second):
+		t.Fatal("the demo has printed no addresses within 30 s")
+	}
+	return d
+}
+
+// startBrowser starts a headless Chromium with one empty tab, or skips the test.
+func startBrowser(t *testing.T) context.Context {
+	t.Helper()
+	var path string
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if found, err := exec.LookPath(name); err == nil {
+			path = found
+			break
+		}
+	}
+	if path == "" {
+		const missing = "no Chromium in PATH: install it (Debian and Ubuntu: apt install chromium; macOS: brew install chromium)"
+		if os.Getenv("TEST_REQUIRE_ALL") != "" {
+			t.Fatal(missing)
+		}
+		t.Skip(missing)
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.NoSandbox)
+	for _, flag := range []string{"disable-gpu", "disable-quic", "no-first-run", "disable-background-networking", "disable-component-update", "disable-sync"} {
+		options = append(options, chromedp.Flag(flag, true))
+	}
+	ctx, stop := chromedp.NewExecAllocator(context.Background(), options...)
+	t.Cleanup(stop)
+	ctx, closeTab := chromedp.NewContext(ctx)
+	t.Cleanup(closeTab)
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return ctx
+}
+
+// A page is one tab of the browser.
+type page struct {
+	t   *testing.T
+	ctx context.Context
+}
+
+func (p page) do(steps ...chromedp.Action[chromedp.Void]) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, 20*time.Second)
+	defer cancel()
+	for n, step := range steps {
+		if err := chromedp.Do(ctx, step); err != nil {
+			p.t.Fatalf("browser step %d: %v", n, err)
+		}
+	}
+}
+
+// wait waits until an expression of JavaScript is true. While the browser goes
+// to another page there is nothing to ask, so that failures to ask are passed over.
+func (p page) wait(expression string) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, 20*time.Second)
+	defer cancel()
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for {
+		isTrue, err := chromedp.Run(ctx, chromedp.Evaluate[bool](fmt.Sprintf("!!(%s)", expression)))
+		if err == nil && isTrue {
+			return
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			p.t.Fatalf("waiting for %s: %v\nthe page shows\n%s", expression, err, evaluate[string](p, "document.body?.innerText ?? ''"))
+		}
+	}
+}
+
+func evaluate[T any](p page, expression string) T {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, 20*time.Second)
+	defer cancel()
+	value, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression))
+	if err != nil {
+		p.t.Fatalf("%s: %v", expression, err)
+	}
+	return value
+}
+
+// fits checks that nothing sticks out to the right.
+func (p page) fits(width int64) {
+	p.t.Helper()
+	if got := evaluate[int64](p, "document.documentElement.scrollWidth"); got > width {
+		p.t.Errorf("%s is %d px wide in a window of %d", evaluate[string](p, "location.pathname"), got, width)
+	}
+}
+
+// be plays somebody of the sample mall.
+func (p page) be(person string) {
+	p.t.Helper()
+	evaluate[bool](p, fmt.Sprintf(`(() => { const me = document.querySelector('[data-test=me]'); me.value = %q; me.onchange(); return true; })()`, person))
+	p.wait(fmt.Sprintf(`document.querySelector('[data-test=me]').value === %q`, person))
+}
+
+// own is the lines of the chat that person said, in JavaScript.
+func own(person string) string {
+	return fmt.Sprintf(`[...document.querySelectorAll('[data-test=line][data-who=%q]')]`, person)
+}
+
+// answer waits for the bot's answer to what person said last, after do has
+// made person say it.
+func (p page) answer(person string, do func()) string {
+	p.t.Helper()
+	before := evaluate[int64](p, own(person)+".length")
+	do()
+	p.wait(fmt.Sprintf("%s.length === %d", own(person), before+1))
+	id := evaluate[string](p, own(person)+".at(-1).dataset.id")
+	line := fmt.Sprintf(`document.querySelector('[data-test=line][data-reply-to=%q] .bubble')`, id)
+	p.wait(line + `?.innerText`)
+	return evaluate[string](p, line+".innerText")
+}
+
+// say types text behind the bot's name, sends it and returns the answer.
+func (p page) say(person, text string) string {
+	p.t.Helper()
+	return p.answer(person, func() {
+		p.do(chromedp.SendKeys(chromedp.CSS("[data-test=input]"), text), chromedp.Click(chromedp.CSS("[data-test=send]")))
+	})
+}
+
+// balance asks for the points.
+func (p page) balance(person string) int {
+	p.t.Helper()
+	return number(p.t, `现有 (\d+) 分`, p.say(person, "积分"))
+}
+
+// number returns the number that pattern finds in text.
+func number(t *testing.T, pattern, text string) int {
+	t.Helper()
+	m := regexp.MustCompile(pattern).FindStringSubmatch(text)
+	if m == nil {
+		t.Fatalf("the bot said %q, want %s in it", text, pattern)
+	}
+	n, err := strconv.Atoi(m[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// note waits for what the page notes below what person said last, and returns it.
+func (p page) note(person, part string) string {
+	p.t.Helper()
+	note := own(person) + `.at(-1)?.querySelector('.note')?.textContent`
+	p.wait(fmt.Sprintf(`(%s ?? '').includes(%q)`, note, part))
+	return evaluate[string](p, note)
+}
+
+// deed presses one of the buttons backstage, which narrow windows fold away.
+func (p page) deed(button string) {
+	p.t.Helper()
+	css := chromedp.CSS("[data-test=" + button + "]")
+	p.wait(fmt.Sprintf(`!document.querySelector('[data-test=%s]').disabled`, button))
+	folded := evaluate[bool](p, fmt.Sprintf(`!document.querySelector('[data-test=%s]').checkVisibility()`, button))
+	if folded {
+		p.do(chromedp.Click(chromedp.CSS("#fold")), chromedp.WaitVisible(css))
+	}
+	p.do(chromedp.Click(css))
+	if folded {
+		p.do(chromedp.Click(chromedp.CSS("#fold")))
+	}
+}
+
+func TestDemoInABrowser(t *testing.T) {
+	browser := startBrowser(t)
+	program := filepath.Join(t.TempDir(), "qunbot")
+	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	for _, size := range []struct{ width, height int64 }{{390, 844}, {1440, 900}} {
+		t.Run(fmt.Sprint(size.width), func(t *testing.T) {
+			demo := startDemo(t, program)
+			tab, closeTab := chromedp.NewContext(browser)
+			t.Cleanup(closeTab)
+			if err := chromedp.Do(tab); err != nil { // opens the tab, which lives as long as this context
+				t.Fatal(err)
+			}
+			p := page{t, tab}
+			p.do(chromedp.EmulateViewport(size.width, size.height))
+			p.checkIn(demo, size.width)
+			p.pullThePlug(demo)
+			p.visitConsole(demo, size.width)
+		})
+	}
+}
+
+// checkIn says 签到 as the visitor, and tries to get the points once more.
+func (p page) checkIn(demo demoProcess, width int64) {
+	t := p.t
+	const me = "wangfang"
+	p.do(chromedp.Navigate(demo.sim))
+	p.wait("document.body?.dataset.ready")
+	p.fits(width)
+	p.be(me) // the cookie of another size's demo may say otherwise: cookies do not know ports
+	before := p.balance(me)
+	said := p.say(me, "签到")
+	after := number(t, `积分 \+5，现有 (\d+) 分`, said)
+	if after != before+5 {
+		t.Errorf("签到 with %d points = %q, want %d points", before, said, before+5)
+	}
+	answers := evaluate[int64](p, own("helper")+".length")
+
+	p.deed("redeliver")
+	if note := p.note(me, "投了 2 次"); !strings.Contains(note, "一字不差") {
+		t.Errorf("重复投递 of 签到: the page says %q, want the very same answer", note)
+	}
+	if got := evaluate[int64](p, own("helper")+".length"); got != answers {
+		t.Errorf("%d answers of the bot after 重复投递, want the %d from before", got, answers)
+	}
+	if got := p.balance(me); got != after {
+		t.Errorf("积分 after 重复投递 = %d, want %d", got, after)
+	}
+
+	said = p.answer(me, func() { p.deed("unplug") }) // says 签到
+	if !strings.Contains(said, "今天已经签到过") {
+		t.Errorf("签到 once more, in a power cut = %q, want that it was done today", said)
+	}
+	p.note(me, "重启后")
+	if got := p.balance(me); got != after {
+		t.Errorf("积分 after 拔电源 = %d, want %d", got, after)
+	}
+	p.fits(width)
+}
+
+// pullThePlug checks in as somebody else while the power is cut: the points
+// come once.
+func (p page) pullThePlug(demo demoProcess) {
+	t := p.t
+	const me = "chenjie"
+	p.be(me)
+	before := p.balance(me)
+	said := p.answer(me, func() { p.deed("unplug") })
+	earned, after := number(t, `积分 \+(\d+)`, said), number(t, `现有 (\d+) 分`, said)
+	p.note(me, "重启后")
+	if after != before+earned {
+		t.Errorf("签到 in a power cut, with %d points = %q, want %d points", before, said, before+earned)
+	}
+	p.deed("redeliver")
+	p.note(me, "一字不差")
+	if got := p.balance(me); got != after {
+		t.Errorf("积分 after 拔电源 and 重复投递 = %d, want %d", got, after)
+	}
+}
+
+// visitConsole signs in with the printed link, and looks around.
+func (p page) visitConsole(demo demoProcess, width int64) {
+	t := p.t
+	p.do(chromedp.Navigate(demo.console))
+	p.do(chromedp.Click(chromedp.CSS("main form button")))
+	p.wait(`location.pathname === '/console/' && document.querySelector('h1')`)
+	p.fits(width)
+	base := strings.TrimSuffix(demo.sim, "/sim/")
+	for _, tt := range []struct {
+		path string
+		want []string
+	}{
+		{"/console/groups", []string{"南湖天地·店员福利群", "南湖天地 粉丝 1 群"}},
+		{"/console/members", []string{"王芳", "陈杰"}},
+		{"/console/decisions", []string{"签到", "积分", "王芳", "checkin"}},
+	} {
+		p.do(chromedp.Navigate(base + tt.path))
+		text := evaluate[string](p, "document.querySelector('main').innerText")
+		for _, want := range tt.want {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s shows\n%s\nwant %s in it", tt.path, text, want)
+			}
+		}
+		p.fits(width)
+	}
+	// The link works once only.
+	p.do(chromedp.Navigate(demo.console))
+	p.do(chromedp.Click(chromedp.CSS("main form button")))
+	p.wait(`document.body.innerText.includes('这条链接不能用了')`)
+}
