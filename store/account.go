@@ -1,12 +1,14 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"time"
 
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 )
 
 // An Account is a member's points balance: a cache over the lots, and the row
@@ -83,7 +85,7 @@ func (tx *Tx) LockAccounts(ctx context.Context, members []int64) error {
 
 func (tx *Tx) lockedAccounts(ctx context.Context, members []int64) (map[int64]*Account, error) {
 	var rows []Account
-	err := tx.forUpdate(tx.db.WithContext(ctx)).Where("member_id IN ?", members).Order("member_id").Find(&rows).Error
+	err := tx.forUpdate(tx.books(ctx)).Where("member_id IN ?", members).Order("member_id").Find(&rows).Error
 	if err != nil {
 		return nil, fmt.Errorf("lock accounts: %w", err)
 	}
@@ -119,19 +121,49 @@ func (tx *Tx) AddEntry(ctx context.Context, e Entry) (id int64, added bool, err 
 	if n == 0 {
 		return 0, false, nil
 	}
-	res := tx.db.WithContext(ctx).Model(&Account{}).Where("member_id = ?", e.MemberID).
-		UpdateColumn("balance", gorm.Expr("balance + ?", e.Points))
-	if res.Error != nil {
-		return 0, false, fmt.Errorf("move balance: %w", res.Error)
-	}
 	tx.accounts[e.MemberID].Balance += e.Points
+	if tx.moved == nil {
+		tx.moved = map[int64]bool{}
+	}
+	tx.moved[e.MemberID] = true
 	return e.ID, true, nil
 }
 
-// AddLot stores the lot of an earning.
+// AddLot stores the lot of an earning, at the latest when the transaction
+// commits: many lots are written by one statement.
 func (tx *Tx) AddLot(ctx context.Context, l Lot) error {
-	if err := tx.db.WithContext(ctx).Create(&l).Error; err != nil {
-		return fmt.Errorf("add lot: %w", err)
+	tx.lots = append(tx.lots, l)
+	return nil
+}
+
+// books is where lots and accounts are read: what was put off is written first.
+// Should that fail, a statement made of it does nothing and returns the error.
+func (tx *Tx) books(ctx context.Context) *gorm.DB {
+	db := tx.db.WithContext(ctx)
+	if err := tx.flush(ctx); err != nil {
+		_ = db.AddError(err)
+	}
+	return db
+}
+
+// flush writes what AddEntry and AddLot have put off. The commit does too.
+func (tx *Tx) flush(ctx context.Context) error {
+	if len(tx.lots) > 0 {
+		if err := tx.db.WithContext(ctx).Create(&tx.lots).Error; err != nil {
+			return fmt.Errorf("add lots: %w", err)
+		}
+		tx.lots = nil
+	}
+	if len(tx.moved) > 0 {
+		var rows []Account
+		for m := range tx.moved {
+			rows = append(rows, *tx.accounts[m])
+		}
+		slices.SortFunc(rows, func(a, b Account) int { return cmp.Compare(a.MemberID, b.MemberID) })
+		if err := tx.db.WithContext(ctx).Clauses(clause.OnConflict{UpdateAll: true}).Create(&rows).Error; err != nil {
+			return fmt.Errorf("move balances: %w", err)
+		}
+		tx.moved = nil
 	}
 	return nil
 }
@@ -139,7 +171,7 @@ func (tx *Tx) AddLot(ctx context.Context, l Lot) error {
 // OpenLots returns a member's lots that have points left, the next to expire first.
 func (tx *Tx) OpenLots(ctx context.Context, member int64) ([]Lot, error) {
 	var lots []Lot
-	err := tx.db.WithContext(ctx).Where("member_id = ? AND remaining > 0", member).Order("expires_at, id").Find(&lots).Error
+	err := tx.books(ctx).Where("member_id = ? AND remaining > 0", member).Order("expires_at, id").Find(&lots).Error
 	if err != nil {
 		return nil, fmt.Errorf("list lots: %w", err)
 	}
@@ -151,7 +183,7 @@ func (tx *Tx) UseLots(ctx context.Context, uses []LotUse) error {
 	if len(uses) == 0 {
 		return nil
 	}
-	if err := tx.db.WithContext(ctx).Create(&uses).Error; err != nil {
+	if err := tx.books(ctx).Create(&uses).Error; err != nil {
 		return fmt.Errorf("note lot uses: %w", err)
 	}
 	for _, u := range uses {
@@ -199,7 +231,7 @@ func (tx *Tx) LotUsesOf(ctx context.Context, entry int64) ([]LotUse, error) {
 // CountLotUses returns how many bookings used a lot.
 func (tx *Tx) CountLotUses(ctx context.Context, lot int64) (int64, error) {
 	var n int64
-	if err := tx.db.WithContext(ctx).Model(&LotUse{}).Where("lot_id = ?", lot).Count(&n).Error; err != nil {
+	if err := tx.books(ctx).Model(&LotUse{}).Where("lot_id = ?", lot).Count(&n).Error; err != nil {
 		return 0, fmt.Errorf("count lot uses: %w", err)
 	}
 	return n, nil
@@ -208,7 +240,7 @@ func (tx *Tx) CountLotUses(ctx context.Context, lot int64) (int64, error) {
 // CountAccounts returns how many members have an account.
 func (tx *Tx) CountAccounts(ctx context.Context) (int64, error) {
 	var n int64
-	if err := tx.db.WithContext(ctx).Model(&Account{}).Count(&n).Error; err != nil {
+	if err := tx.books(ctx).Model(&Account{}).Count(&n).Error; err != nil {
 		return 0, fmt.Errorf("count accounts: %w", err)
 	}
 	return n, nil
@@ -223,7 +255,7 @@ type AccountSums struct {
 // differ, at most 1,000 of them.
 func (tx *Tx) UnbalancedAccounts(ctx context.Context) ([]AccountSums, error) {
 	var sums []AccountSums
-	err := tx.db.WithContext(ctx).Raw(`
+	err := tx.books(ctx).Raw(`
 		SELECT * FROM (
 			SELECT m.member_id,
 				COALESCE((SELECT SUM(points) FROM entries e WHERE e.member_id = m.member_id), 0) AS entries,
@@ -249,7 +281,7 @@ type LotSums struct {
 // 1,000 of them.
 func (tx *Tx) UnbalancedLots(ctx context.Context) ([]LotSums, error) {
 	var sums []LotSums
-	err := tx.db.WithContext(ctx).Raw(`
+	err := tx.books(ctx).Raw(`
 		SELECT * FROM (
 			SELECT l.id, l.member_id, l.earned, l.remaining,
 				COALESCE((SELECT SUM(points) FROM lot_uses u WHERE u.lot_id = l.id), 0) AS used
@@ -266,7 +298,7 @@ func (tx *Tx) UnbalancedLots(ctx context.Context) ([]LotSums, error) {
 // Balance returns a member's points that have not expired at t, booked or not.
 func (tx *Tx) Balance(ctx context.Context, member int64, t time.Time) (int64, error) {
 	var sum int64
-	err := tx.db.WithContext(ctx).Model(&Lot{}).Where("member_id = ? AND remaining > 0 AND expires_at > ?", member, t).
+	err := tx.books(ctx).Model(&Lot{}).Where("member_id = ? AND remaining > 0 AND expires_at > ?", member, t).
 		Select("COALESCE(SUM(remaining), 0)").Scan(&sum).Error
 	if err != nil {
 		return 0, fmt.Errorf("sum lots: %w", err)
@@ -278,7 +310,7 @@ func (tx *Tx) Balance(ctx context.Context, member int64, t time.Time) (int64, er
 // at most limit.
 func (tx *Tx) MembersWithExpiredLots(ctx context.Context, t time.Time, limit int) ([]int64, error) {
 	var members []int64
-	err := tx.db.WithContext(ctx).Model(&Lot{}).Distinct("member_id").
+	err := tx.books(ctx).Model(&Lot{}).Distinct("member_id").
 		Where("expires_at <= ? AND remaining > 0", t).Limit(limit).Pluck("member_id", &members).Error
 	if err != nil {
 		return nil, fmt.Errorf("find expired lots: %w", err)

@@ -28,6 +28,8 @@ func migrations() []*gormigrate.Migration {
 		migrateKeyword,
 		migrateNews,
 		migrateMonthly,
+		migrateModeration,
+		migrateKF,
 	)
 }
 

@@ -14,22 +14,23 @@ var migrateOutbox = []*gormigrate.Migration{
 }
 
 type postV1 struct {
-	ID        int64      `gorm:"primaryKey;index:posts_lane,priority:3;index:posts_state,priority:2"`
-	Key       string     `gorm:"size:160;uniqueIndex"`
-	Lane      string     `gorm:"size:255;index:posts_lane,priority:1;index:posts_due,priority:3"`
-	State     string     `gorm:"size:16;index:posts_lane,priority:2;index:posts_state,priority:1;index:posts_due,priority:1;index:posts_expiry,priority:1"`
-	DueAt     time.Time  `gorm:"index:posts_due,priority:2"`
-	ExpiresAt *time.Time `gorm:"index:posts_expiry,priority:2"`
-	Text      string
-	Delivery  string `gorm:"size:16"`
-	Item      string `gorm:"size:160;index"`
-	Reason    string `gorm:"size:500"`
-	Attempts  int
-	Failures  int
-	Doubts    int
-	Fence     int64
-	Receipt   string     `gorm:"size:160"`
-	EndedAt   *time.Time `gorm:"index"`
+	ID           int64      `gorm:"primaryKey;index:posts_lane,priority:3;index:posts_state,priority:2"`
+	Key          string     `gorm:"size:160;uniqueIndex"`
+	Lane         string     `gorm:"size:255;index:posts_lane,priority:1;index:posts_due,priority:3"`
+	State        string     `gorm:"size:16;index:posts_lane,priority:2;index:posts_state,priority:1;index:posts_due,priority:1;index:posts_expiry,priority:1;index:posts_waiting,priority:1"`
+	DueAt        time.Time  `gorm:"index:posts_due,priority:2"`
+	WaitingSince *time.Time `gorm:"index:posts_waiting,priority:2"`
+	ExpiresAt    *time.Time `gorm:"index:posts_expiry,priority:2"`
+	Text         string
+	Delivery     string `gorm:"size:16"`
+	Item         string `gorm:"size:160;index"`
+	Reason       string `gorm:"size:500"`
+	Attempts     int
+	Failures     int
+	Doubts       int
+	Fence        int64
+	Receipt      string     `gorm:"size:160"`
+	EndedAt      *time.Time `gorm:"index"`
 }
 
 func (postV1) TableName() string { return "posts" }

@@ -33,28 +33,29 @@ const (
 	AtMostOnce  Delivery = "at most once"  // it becomes PostUnknown
 )
 
-// AtOnce is the due time of a post that may leave at once. The outbox that
-// sees it first puts its own time there.
+// AtOnce is the due time of a post that may leave at once. It is no time of a
+// clock, for posts keep their order though the clocks of two processes differ.
 var AtOnce = time.Unix(0, 0).UTC()
 
 // A Post is something the program says on its own.
 type Post struct {
-	ID        int64
-	Key       string // what was pushed under it once is not pushed again
-	Lane      string // the destination, at most 255 bytes
-	State     PostState
-	DueAt     time.Time  // AtOnce, or when it may leave
-	ExpiresAt *time.Time // when it is no use any more; nil: never
-	Text      string     // with marks instead of members' names
-	Delivery  Delivery
-	Item      string // what it belongs to, for reports; may be empty
-	Reason    string // of the state, or of the last failure while it is queued
-	Attempts  int    // sends begun
-	Failures  int    // sends that failed and were, or are to be, repeated
-	Doubts    int    // sends of which nobody knows whether they arrived
-	Fence     int64  // the lane's when it was sent last
-	Receipt   string // the platform's id; empty where it gives none
-	EndedAt   *time.Time
+	ID           int64
+	Key          string // what was pushed under it once is not pushed again
+	Lane         string // the destination, at most 255 bytes
+	State        PostState
+	DueAt        time.Time  // AtOnce, or when it may leave
+	WaitingSince *time.Time // since when it could have left; nil: no outbox has seen it
+	ExpiresAt    *time.Time // when it is no use any more; nil: never
+	Text         string     // with marks instead of members' names
+	Delivery     Delivery
+	Item         string // what it belongs to, for reports; may be empty
+	Reason       string // of the state, or of the last failure while it is queued
+	Attempts     int    // sends begun
+	Failures     int    // sends that failed and were, or are to be, repeated
+	Doubts       int    // sends of which nobody knows whether they arrived
+	Fence        int64  // the lane's when it was sent last
+	Receipt      string // the platform's id; empty where it gives none
+	EndedAt      *time.Time
 }
 
 // A Lane is what is known about a destination. Its posts leave one by one, so
@@ -75,6 +76,9 @@ type Lane struct {
 // there is one with its key, which stays as it is. It locks no other row.
 func (tx *Tx) AddPost(ctx context.Context, p Post) (bool, error) {
 	p.State, p.DueAt, p.ExpiresAt = PostQueued, moment(p.DueAt), momentOrNil(p.ExpiresAt)
+	if p.WaitingSince = nil; !p.DueAt.Equal(AtOnce) {
+		p.WaitingSince = &p.DueAt
+	}
 	added, err := tx.insert(ctx, &p)
 	if err != nil {
 		return false, fmt.Errorf("add post: %w", err)
@@ -105,11 +109,11 @@ func (tx *Tx) DueLanes(ctx context.Context, now time.Time, limit int) ([]DueLane
 	return list, nil
 }
 
-// UnseenPosts returns the ids of posts due AtOnce, and OverduePosts of queued
-// posts that have expired; each at most limit.
+// UnseenPosts returns the ids of queued posts without WaitingSince, and
+// OverduePosts of those that have expired; each at most limit.
 func (tx *Tx) UnseenPosts(ctx context.Context, limit int) ([]int64, error) {
 	var ids []int64
-	err := tx.db.WithContext(ctx).Model(&Post{}).Where("state = ? AND due_at = ?", PostQueued, AtOnce).Limit(limit).Pluck("id", &ids).Error
+	err := tx.db.WithContext(ctx).Model(&Post{}).Where("state = ? AND waiting_since IS NULL", PostQueued).Limit(limit).Pluck("id", &ids).Error
 	if err != nil {
 		return nil, fmt.Errorf("list unseen posts: %w", err)
 	}
@@ -126,10 +130,10 @@ func (tx *Tx) OverduePosts(ctx context.Context, now time.Time, limit int) ([]int
 	return ids, nil
 }
 
-// SeePosts makes now the due time of those of these posts that were due AtOnce.
+// SeePosts makes now the WaitingSince of those of these posts that have none.
 func (tx *Tx) SeePosts(ctx context.Context, ids []int64, now time.Time) error {
-	err := tx.db.WithContext(ctx).Model(&Post{}).Where("id IN ? AND state = ? AND due_at = ?", ids, PostQueued, AtOnce).
-		UpdateColumn("due_at", moment(now)).Error
+	err := tx.db.WithContext(ctx).Model(&Post{}).Where("id IN ? AND waiting_since IS NULL", ids).
+		UpdateColumn("waiting_since", moment(now)).Error
 	if err != nil {
 		return fmt.Errorf("see posts: %w", err)
 	}
@@ -208,8 +212,10 @@ func (tx *Tx) NextPosts(ctx context.Context, lanes []string, now time.Time) ([]P
 	var parts []string
 	var args []any
 	for i, l := range lanes {
-		// A LIMIT for each lane: a lane may have thousands of posts.
-		parts = append(parts, fmt.Sprintf(`SELECT * FROM (SELECT * FROM posts WHERE lane = ? AND state = ? AND due_at <= ?
+		// A LIMIT for each lane, because one may have thousands of posts; and a
+		// plus, for SQLite would go through the due posts of all lanes by their
+		// index, and not through this lane's.
+		parts = append(parts, fmt.Sprintf(`SELECT * FROM (SELECT * FROM posts WHERE lane = ? AND state = ? AND +due_at <= ?
 			AND (expires_at IS NULL OR expires_at > ?) ORDER BY id LIMIT 1) AS p%d`, i))
 		args = append(args, l, PostQueued, moment(now), moment(now))
 	}

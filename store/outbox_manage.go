@@ -73,12 +73,11 @@ func (tx *Tx) PostCounts(ctx context.Context) (map[PostState]int64, error) {
 	return counts, nil
 }
 
-// OldestDuePost returns the queued post that has been due the longest, or
-// ErrNotFound if none is due. A post due AtOnce that no outbox has seen does
-// not count.
+// OldestDuePost returns the queued post with the earliest WaitingSince, or
+// ErrNotFound if none is waiting at now.
 func (tx *Tx) OldestDuePost(ctx context.Context, now time.Time) (Post, error) {
 	var p Post
-	res := tx.db.WithContext(ctx).Where("state = ? AND due_at > ? AND due_at <= ?", PostQueued, AtOnce, moment(now)).Order("due_at").Limit(1).Take(&p)
+	res := tx.db.WithContext(ctx).Where("state = ? AND waiting_since <= ?", PostQueued, moment(now)).Order("waiting_since").Limit(1).Take(&p)
 	return p, one(res, "look up oldest post")
 }
 
@@ -128,7 +127,7 @@ func (tx *Tx) endPost(ctx context.Context, id int64, from, to PostState, reason 
 func (tx *Tx) requeue(ctx context.Context, id int64, from []PostState, now time.Time) (bool, error) {
 	res := tx.db.WithContext(ctx).Model(&Post{}).Where("id = ? AND state IN ?", id, from).
 		Updates(map[string]any{"state": PostQueued, "reason": "", "failures": 0, "doubts": 0,
-			"due_at": moment(now), "expires_at": nil, "ended_at": nil})
+			"due_at": AtOnce, "waiting_since": moment(now), "expires_at": nil, "ended_at": nil})
 	if res.Error != nil {
 		return false, fmt.Errorf("queue post %d again: %w", id, res.Error)
 	}

@@ -48,9 +48,12 @@ func (tx *Tx) MembersOf(ctx context.Context, ids []Identity, now time.Time) ([]M
 	if err != nil {
 		return nil, err
 	}
+	if err := tx.addMembers(ctx, ids, known, now); err != nil {
+		return nil, err
+	}
 	members := make([]Member, len(ids))
 	for i, id := range ids {
-		if known[id.key()] == 0 {
+		if known[id.key()] == 0 { // another replica made it meanwhile
 			if known[id.key()], err = tx.addMember(ctx, id, now); err != nil {
 				return nil, err
 			}
@@ -58,6 +61,39 @@ func (tx *Tx) MembersOf(ctx context.Context, ids []Identity, now time.Time) ([]M
 		members[i].ID = known[id.key()]
 	}
 	return members, nil
+}
+
+// addMembers makes the members behind the ids that are not known, on SQLite
+// with two statements for all of them.
+func (tx *Tx) addMembers(ctx context.Context, ids []Identity, known map[[2]string]int64, now time.Time) error {
+	if tx.mysql {
+		return nil
+	}
+	var fresh []Identity
+	for _, id := range ids {
+		if _, seen := known[id.key()]; !seen {
+			known[id.key()] = 0
+			fresh = append(fresh, id)
+		}
+	}
+	if len(fresh) < 2 {
+		return nil
+	}
+	rows := make([]Member, len(fresh))
+	for i := range rows {
+		rows[i].CreatedAt = now
+	}
+	if err := tx.db.WithContext(ctx).Create(&rows).Error; err != nil {
+		return fmt.Errorf("add members: %w", err)
+	}
+	for i := range fresh {
+		fresh[i].MemberID = rows[i].ID
+		known[fresh[i].key()] = rows[i].ID
+	}
+	if err := tx.db.WithContext(ctx).Create(&fresh).Error; err != nil {
+		return fmt.Errorf("add identities: %w", err)
+	}
+	return nil
 }
 
 func (id Identity) key() [2]string { return [2]string{string(id.Kind), id.Value} }

@@ -36,7 +36,7 @@ func (tx *Tx) within(q *gorm.DB, c Circle) *gorm.DB {
 // RankBalances returns the members with the most points.
 func (tx *Tx) RankBalances(ctx context.Context, c Circle, limit int) ([]Rank, error) {
 	var list []Rank
-	q := tx.within(tx.db.WithContext(ctx).Model(&Account{}), c).Select("member_id, balance AS value").Where("balance > 0")
+	q := tx.within(tx.books(ctx).Model(&Account{}), c).Select("member_id, balance AS value").Where("balance > 0")
 	if err := q.Order("value DESC, member_id").Limit(limit).Scan(&list).Error; err != nil {
 		return nil, fmt.Errorf("rank balances: %w", err)
 	}

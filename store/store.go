@@ -142,6 +142,8 @@ type Tx struct {
 	box      *box
 	accounts map[int64]*Account // locked by LockAccounts, true until the transaction ends
 	settings map[string]string  // read by Setting
+	lots     []Lot              // put off by AddLot
+	moved    map[int64]bool     // accounts whose balance is not written yet
 }
 
 // Context returns the transaction's context. Update and View refuse it, so
@@ -190,7 +192,11 @@ func (s *Store) transact(ctx context.Context, db *gorm.DB, fn func(tx *Tx) error
 	}
 	inside := context.WithValue(ctx, inTransaction{}, true)
 	return db.WithContext(ctx).Transaction(func(db *gorm.DB) error {
-		return fn(&Tx{db: db.WithContext(inside), ctx: inside, mysql: s.mysql, zone: s.zone, box: s.box})
+		tx := &Tx{db: db.WithContext(inside), ctx: inside, mysql: s.mysql, zone: s.zone, box: s.box}
+		if err := fn(tx); err != nil {
+			return err
+		}
+		return tx.flush(inside)
 	}, opts)
 }
 

@@ -106,7 +106,7 @@ func (tx *Tx) GroupsOf(ctx context.Context, member int64, limit int) ([]Group, e
 // account is left out.
 func (tx *Tx) Balances(ctx context.Context, members []int64) (map[int64]int64, error) {
 	var rows []Account
-	if err := tx.db.WithContext(ctx).Where("member_id IN ?", members).Find(&rows).Error; err != nil {
+	if err := tx.books(ctx).Where("member_id IN ?", members).Find(&rows).Error; err != nil {
 		return nil, fmt.Errorf("look up balances: %w", err)
 	}
 	balances := make(map[int64]int64, len(rows))
