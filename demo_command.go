@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -101,9 +103,52 @@ func (d *demonstration) prepare() error {
 			CallbackURL: "http://" + address + "/wecom/aibot/" + demo.BotName,
 		}},
 		People: demo.People(), Chats: demo.Chats(d.base + "/m/"), Lines: lines, Chips: demo.Chips(),
-		Service: d.service, Now: d.now, Log: slog.New(slog.DiscardHandler),
+		Service: d.service, OnAdvance: d.moveClock, Now: d.now, Log: slog.New(slog.DiscardHandler),
 	})
 	return err
+}
+
+// moveClock starts the service again with the platform's clock.
+func (d *demonstration) moveClock(time.Duration) {
+	d.service.Kill()
+	d.service.setAhead(d.sim.Ahead())
+	if err := d.service.Start(d.ctx); err != nil {
+		fmt.Fprintln(d.out, "服务没有重新启动："+err.Error())
+	}
+}
+
+// openDraw has the sample mall begin a draw that closes in about three minutes.
+func (d *demonstration) openDraw(ctx context.Context) error {
+	deadline := d.now().Add(3*time.Minute + 59*time.Second).In(d.zone()).Format("15:04")
+	for _, s := range demo.DrawOpens(deadline) {
+		body, err := json.Marshal(map[string]string{"chat": s.Chat, "person": s.Who, "text": "@" + demo.BotTitle + " " + s.Text})
+		if err != nil {
+			return err
+		}
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.base+"/sim/api/say", bytes.NewReader(body))
+		if err != nil {
+			return err
+		}
+		req.Header.Set("Content-Type", "application/json")
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return err
+		}
+		resp.Body.Close()
+		if resp.StatusCode >= 400 {
+			return fmt.Errorf("say %q: status %d", s.Text, resp.StatusCode)
+		}
+	}
+	return nil
+}
+
+// zone is the default zone, which the demo's settings leave as it is.
+func (d *demonstration) zone() *time.Location {
+	zone, err := time.LoadLocation("Asia/Shanghai")
+	if err != nil {
+		return time.UTC
+	}
+	return zone
 }
 
 const demoCorp = "wwDEMO0000000000"
@@ -182,6 +227,7 @@ func (d *demonstration) run(listener net.Listener) error {
 	defer d.service.Kill()
 	g.Go(func() error { return d.sim.Run(ctx) })
 	g.Go(func() error { return d.service.watch(ctx) })
+	g.Go(func() error { return d.openDraw(ctx) })
 	fmt.Fprintf(d.out, `
   群聊  %s/sim/
   后台  %s
@@ -199,8 +245,9 @@ func (d *demonstration) openConsole(w http.ResponseWriter, r *http.Request) {
 	db, err := d.open()
 	if err == nil {
 		defer db.Close()
+		now := d.now().Add(d.sim.Ahead())
 		var link string
-		if link, err = consoleLink(r.Context(), db, d.base, d.now().Add(linkLifetime), d.now()); err == nil {
+		if link, err = consoleLink(r.Context(), db, d.base, now.Add(linkLifetime), now); err == nil {
 			http.Redirect(w, r, link, http.StatusFound)
 			return
 		}
@@ -228,6 +275,14 @@ type child struct {
 	stdin  interface{ Close() error } // while it is open the service runs
 	exited chan struct{}              // closed when cmd has ended
 	killed bool                       // ended by Kill, not by itself
+	ahead  time.Duration              // how far its clock is ahead
+}
+
+// setAhead says how far the clock of the next start is ahead.
+func (c *child) setAhead(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ahead = d
 }
 
 func newChild(config, address, logFile string) (*child, error) {
@@ -242,7 +297,7 @@ func newChild(config, address, logFile string) (*child, error) {
 // Start implements simulator.Service.
 func (c *child) Start(ctx context.Context) error {
 	c.mu.Lock()
-	cmd := exec.Command(c.program, "serve", "--until-eof", "--config", c.config)
+	cmd := exec.Command(c.program, "serve", "--until-eof", "--clock-ahead", c.ahead.String(), "--config", c.config)
 	cmd.Env = []string{} // the settings file says it all
 	cmd.Stdout, cmd.Stderr = c.log, c.log
 	stdin, err := cmd.StdinPipe()

@@ -78,6 +78,11 @@ func (w *writer) groups(mall store.Mall) (homes map[string]store.Group, err erro
 		if err != nil {
 			return nil, err
 		}
+		if g.webhook != "" {
+			if err := w.tx.SetWebhook(w.ctx, stored[g.chatID].ID, g.webhook, w.now); err != nil {
+				return nil, err
+			}
+		}
 		for _, id := range g.members {
 			if homes[id].ID == 0 {
 				homes[id] = stored[g.chatID]

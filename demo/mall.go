@@ -20,6 +20,7 @@ type group struct {
 	kind         store.GroupKind
 	members      []string // ids of people
 	notice       string
+	webhook      string // key of the group robot that posts there; empty: none
 }
 
 // person is somebody of the sample mall.
@@ -77,11 +78,13 @@ var groups = []group{
 		chatID: "wrkDEMOstaff", name: "南湖天地·店员福利群", kind: store.InternalGroup,
 		members: []string{Visitor, "linyue", "chenjie", "zhaolei", "sunli", "zhouwei", "wuting", "zhengkai", "fengxue", "hanmei"},
 		notice:  "每天说一声“@小助手 签到”，积分能换咖啡券。",
+		webhook: "DEMO-WEBHOOK-staff",
 	},
 	{
 		chatID: "wrkDEMOfresh", name: "南湖超市·生鲜试吃群", kind: store.InternalGroup,
 		members: []string{Visitor, "linyue", "liqiang", "xuna", "hejun", "luoyan", "gaofei"},
 		notice:  "周三试吃，先到先得。",
+		webhook: "DEMO-WEBHOOK-fresh",
 	},
 	{
 		chatID: "wrDEMOfans", name: "南湖天地 粉丝 1 群", kind: store.CustomerGroup,
@@ -119,7 +122,10 @@ func Chats(memberPage string) []simulator.Chat {
 	}
 	var chats []simulator.Chat
 	for _, g := range groups {
-		c := simulator.Chat{ID: g.chatID, Name: g.name, Kind: kinds[g.kind], Members: g.members, Notice: g.notice}
+		c := simulator.Chat{
+			ID: g.chatID, Name: g.name, Kind: kinds[g.kind], Members: g.members, Notice: g.notice,
+			WebhookKey: g.webhook, WebhookName: "播报",
+		}
 		if g.kind == store.InternalGroup {
 			c.Bot = BotName
 		} else {
@@ -131,4 +137,20 @@ func Chats(memberPage string) []simulator.Chat {
 }
 
 // Chips are what a visitor may say with one tap.
-func Chips() []string { return []string{"签到", "积分", "补签", "帮助"} }
+func Chips() []string {
+	return []string{"签到", "积分", "补签", "抽奖", "抽奖 1", "排行榜", "帮助"}
+}
+
+// A Saying is something that somebody of the mall says to the bot.
+type Saying struct{ Chat, Who, Text string }
+
+// DrawOpens is how the running draw of the demo begins: the shop's head makes
+// it, to close at deadline (HH:MM), and some enter at once.
+func DrawOpens(deadline string) []Saying {
+	chat := groups[0].chatID
+	sayings := []Saying{{chat, "chenjie", "/抽奖 新建 周末奶茶 奖品 奶茶券 x2 15元 奖品 帆布袋 x1 39元 截止 " + deadline}}
+	for _, who := range []string{"linyue", "zhaolei", "sunli", "zhouwei", "wuting", "fengxue"} {
+		sayings = append(sayings, Saying{chat, who, "抽奖 1"})
+	}
+	return sayings
+}
