@@ -26,11 +26,11 @@ const (
 
 // A Post is something the program says on its own.
 type Post struct {
-	Key       string   // at most 160 bytes, from store.Key; what was pushed under it once is not pushed again
-	Lane      string   // the destination, kind/id with a kind of laneKinds; at most 255 bytes
-	Reply     Reply    // its Text is sent
-	Delivery  Delivery // must be said
-	NotBefore time.Time
+	Key       string    // at most 160 bytes, from store.Key; what was pushed under it once is not pushed again
+	Lane      string    // the destination, kind/id with a kind of laneKinds; at most 255 bytes
+	Reply     Reply     // its Text is sent
+	Delivery  Delivery  // must be said
+	NotBefore time.Time // zero: at once; till then others of its lane pass
 	Expires   time.Time // when it is no use any more; zero: never
 	Item      string    // what it belongs to, for reports; at most 160 bytes, may be empty
 }
@@ -132,6 +132,7 @@ const (
 	leaseTime   = 20 * time.Second // of a lane, for one send with its bookkeeping; how long a crash holds a lane up
 	maxSending  = 128              // sends at a time
 	maxBooked   = 64               // posts a transaction
+	maxReserved = 100              // lanes for which sends are reserved at a time
 	maxLook     = 1000             // lanes, or posts, a look at the database
 
 	// Together at most 300 in any second, evenly: 18,000 a minute.

@@ -12,7 +12,7 @@ import (
 const (
 	maxDoubts = 3              // a post of which so many sends may have arrived is sent no more
 	minTries  = 5              // a post that cannot be sent is given up after so many tries
-	giveUp    = 24 * time.Hour // and after it has been due so long
+	giveUp    = 24 * time.Hour // and after it has been waiting so long
 )
 
 // A sending is one post on its way.
@@ -82,7 +82,7 @@ func (s *sending) blocked(notBefore time.Time) time.Duration {
 func (s *sending) again(pause time.Duration) {
 	p := &s.post
 	p.Failures++
-	if p.Failures >= minTries && s.ended.Sub(p.DueAt) >= giveUp {
+	if p.Failures >= minTries && p.WaitingSince != nil && s.ended.Sub(*p.WaitingSince) >= giveUp {
 		s.end(store.PostFailed, reasonOf(s.err))
 	} else {
 		p.State, p.Reason = store.PostQueued, reasonOf(s.err)

@@ -58,24 +58,28 @@ func (q *quota) left(name string, now time.Time) int {
 	return 0
 }
 
-// allowed returns those of the lanes, in their order, to which one send each is
-// allowed now. It reserves what is missing as far as the limits allow.
-func (q *quota) allowed(ctx context.Context, lanes []string, now time.Time) ([]string, error) {
-	need := map[string]int{}
-	for _, lane := range lanes {
+// allowed returns those of the first n of the lanes, in their order, to which
+// one send each is allowed now. If sends are missing, it reserves some for all
+// the lanes, as far as the limits allow.
+func (q *quota) allowed(ctx context.Context, lanes []string, n int, now time.Time) ([]string, error) {
+	need, soon := map[string]int{}, map[string]int{}
+	for i, lane := range lanes {
 		for _, name := range q.names(lane) {
-			need[name]++
+			soon[name]++
+			if i < n {
+				need[name]++
+			}
 		}
 	}
-	maps.DeleteFunc(need, func(name string, n int) bool { return q.left(name, now) >= n })
-	if len(need) > 0 {
-		if err := q.reserve(ctx, need, now); err != nil {
+	maps.DeleteFunc(soon, func(name string, _ int) bool { return q.left(name, now) >= need[name] })
+	if len(soon) > 0 {
+		if err := q.reserve(ctx, soon, now); err != nil {
 			return nil, err
 		}
 	}
 	var allowed []string
 	planned := map[string]int{}
-	for _, lane := range lanes {
+	for _, lane := range lanes[:n] {
 		names := q.names(lane)
 		full := slices.ContainsFunc(names, func(name string) bool { return planned[name] >= q.left(name, now) })
 		if full {

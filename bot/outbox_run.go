@@ -189,7 +189,7 @@ func (d *dispatch) sendNext(ctx context.Context) error {
 	if n <= 0 || now.Before(d.blocked) {
 		return nil
 	}
-	lanes, err := d.quota.allowed(ctx, d.due[:n], now)
+	lanes, err := d.quota.allowed(ctx, d.due[:min(len(d.due), maxReserved)], n, now)
 	if err != nil {
 		return err
 	}

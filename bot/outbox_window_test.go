@@ -64,6 +64,7 @@ func TestParseSendLogRefusesOthers(t *testing.T) {
 
 func TestJudge(t *testing.T) {
 	noon := time.Date(2026, 11, 21, 4, 0, 0, 0, time.UTC)
+	ago := func(d time.Duration) *time.Time { t := noon.Add(-d); return &t }
 	tests := []struct {
 		name string
 		post store.Post
@@ -75,8 +76,8 @@ func TestJudge(t *testing.T) {
 		{"first trouble", store.Post{}, store.Lane{}, sendError{outcome: Passing}, "queued 1 0 5s"},
 		{"fourth trouble", store.Post{Failures: 3}, store.Lane{}, sendError{outcome: Passing}, "queued 4 0 40s"},
 		{"hundredth trouble", store.Post{Failures: 99}, store.Lane{}, sendError{outcome: Passing}, "queued 100 0 5m0s"},
-		{"trouble for a day", store.Post{Failures: 99, DueAt: noon.Add(-24 * time.Hour)}, store.Lane{}, sendError{outcome: Passing}, "failed 100 0 5m0s"},
-		{"an old post's first trouble", store.Post{DueAt: noon.Add(-48 * time.Hour)}, store.Lane{}, sendError{outcome: Passing}, "queued 1 0 5s"},
+		{"trouble for a day", store.Post{Failures: 99, WaitingSince: ago(24 * time.Hour)}, store.Lane{}, sendError{outcome: Passing}, "failed 100 0 5m0s"},
+		{"an old post's first trouble", store.Post{WaitingSince: ago(48 * time.Hour)}, store.Lane{}, sendError{outcome: Passing}, "queued 1 0 5s"},
 		{"settings", store.Post{Failures: 1}, store.Lane{}, sendError{outcome: Misconfigured}, "queued 2 0 2m0s"},
 		{"limit", store.Post{}, store.Lane{}, sendError{Limited, noon.Add(30 * time.Second)}, "queued 1 0 30s"},
 		{"limit without a time", store.Post{}, store.Lane{}, sendError{outcome: Limited}, "queued 1 0 1m0s"},
@@ -91,9 +92,6 @@ func TestJudge(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if tt.post.DueAt.IsZero() {
-				tt.post.DueAt = noon
-			}
 			s := &sending{post: tt.post, lane: tt.lane, err: tt.err, ended: noon}
 			s.judge()
 			got := fmt.Sprint(s.post.State, " ", s.post.Failures, s.post.Doubts, " ", s.lane.WaitUntil.Sub(noon))
