@@ -118,28 +118,83 @@ func (d *demonstration) moveClock(time.Duration) {
 }
 
 // openDraw has the sample mall begin a draw that closes in about three minutes.
+// Each saying waits for the answer to the one before: who enters must find it.
 func (d *demonstration) openDraw(ctx context.Context) error {
 	deadline := d.now().Add(3*time.Minute + 59*time.Second).In(d.zone()).Format("15:04")
 	for _, s := range demo.DrawOpens(deadline) {
-		body, err := json.Marshal(map[string]string{"chat": s.Chat, "person": s.Who, "text": "@" + demo.BotTitle + " " + s.Text})
+		line, err := d.say(ctx, s)
 		if err != nil {
-			return err
+			return fmt.Errorf("say %q: %w", s.Text, err)
 		}
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.base+"/sim/api/say", bytes.NewReader(body))
-		if err != nil {
+		if err := d.awaitAnswer(ctx, line); err != nil {
 			return err
-		}
-		req.Header.Set("Content-Type", "application/json")
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			return err
-		}
-		resp.Body.Close()
-		if resp.StatusCode >= 400 {
-			return fmt.Errorf("say %q: status %d", s.Text, resp.StatusCode)
 		}
 	}
 	return nil
+}
+
+// say has somebody say something to the bot and returns the line's id.
+func (d *demonstration) say(ctx context.Context, s demo.Saying) (line string, err error) {
+	body, err := json.Marshal(map[string]string{"chat": s.Chat, "person": s.Who, "text": "@" + demo.BotTitle + " " + s.Text})
+	if err != nil {
+		return "", err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.base+"/sim/api/say", bytes.NewReader(body))
+	if err != nil {
+		return "", err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	var said struct {
+		ID string `json:"id"`
+	}
+	return said.ID, getJSON(req, &said)
+}
+
+// awaitAnswer returns when the bot has answered a line, or after 10 s: a draw
+// without it is no reason to end the demo.
+func (d *demonstration) awaitAnswer(ctx context.Context, line string) error {
+	patience := time.NewTimer(10 * time.Second)
+	defer patience.Stop()
+	poll := time.NewTicker(50 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.base+"/sim/api/state", nil)
+		if err != nil {
+			return err
+		}
+		var state struct {
+			Lines []struct {
+				ReplyTo string `json:"reply_to"`
+			} `json:"lines"`
+		}
+		if err := getJSON(req, &state); err != nil {
+			return err
+		}
+		for _, l := range state.Lines {
+			if l.ReplyTo == line {
+				return nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-patience.C:
+			return nil
+		case <-poll.C:
+		}
+	}
+}
+
+func getJSON(req *http.Request, into any) error {
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode >= 400 {
+		return fmt.Errorf("%s: status %d", req.URL.Path, resp.StatusCode)
+	}
+	return json.NewDecoder(resp.Body).Decode(into)
 }
 
 // zone is the default zone, which the demo's settings leave as it is.
@@ -227,7 +282,12 @@ func (d *demonstration) run(listener net.Listener) error {
 	defer d.service.Kill()
 	g.Go(func() error { return d.sim.Run(ctx) })
 	g.Go(func() error { return d.service.watch(ctx) })
-	g.Go(func() error { return d.openDraw(ctx) })
+	g.Go(func() error {
+		if err := d.openDraw(ctx); err != nil && ctx.Err() == nil {
+			fmt.Fprintln(d.out, "示例抽奖没有开始："+err.Error())
+		}
+		return nil
+	})
 	fmt.Fprintf(d.out, `
   群聊  %s/sim/
   后台  %s

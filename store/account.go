@@ -114,19 +114,23 @@ func (tx *Tx) AddEntry(ctx context.Context, e Entry) (id int64, added bool, err 
 	if _, err := tx.LockedBalance(ctx, e.MemberID); err != nil {
 		return 0, false, err
 	}
-	n, err := tx.insert(ctx, &e)
+	res, err := tx.exec(ctx, "INSERT INTO entries (`key`, member_id, mall_id, rule, points, note, at) VALUES (?, ?, ?, ?, ?, ?, ?)"+
+		tx.unlessThere("id"), e.Key, e.MemberID, e.MallID, e.Rule, e.Points, e.Note, e.At)
 	if err != nil {
 		return 0, false, fmt.Errorf("add entry: %w", err)
 	}
-	if n == 0 {
-		return 0, false, nil
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		return 0, false, err
+	}
+	if id, err = res.LastInsertId(); err != nil {
+		return 0, false, fmt.Errorf("add entry: %w", err)
 	}
 	tx.accounts[e.MemberID].Balance += e.Points
 	if tx.moved == nil {
 		tx.moved = map[int64]bool{}
 	}
 	tx.moved[e.MemberID] = true
-	return e.ID, true, nil
+	return id, true, nil
 }
 
 // AddLot stores the lot of an earning, at the latest when the transaction

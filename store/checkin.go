@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"time"
 )
@@ -19,17 +20,24 @@ type CheckIn struct {
 // AddCheckIn stores c and reports whether it is new: false means that the
 // member has checked in that day already.
 func (tx *Tx) AddCheckIn(ctx context.Context, c CheckIn) (bool, error) {
-	added, err := tx.insert(ctx, &c)
+	res, err := tx.exec(ctx, "INSERT INTO check_ins (member_id, day, streak, group_id, repair_on, at) VALUES (?, ?, ?, ?, ?, ?)"+
+		tx.unlessThere("member_id"), c.MemberID, c.Day, c.Streak, c.GroupID, c.RepairOn, c.At)
 	if err != nil {
 		return false, fmt.Errorf("add check-in: %w", err)
 	}
-	return added == 1, nil
+	added, err := res.RowsAffected()
+	return added == 1, err
 }
 
 // CheckInsFrom returns a member's check-ins on day and later, in order.
 func (tx *Tx) CheckInsFrom(ctx context.Context, member int64, day Day) ([]CheckIn, error) {
 	var list []CheckIn
-	err := tx.db.WithContext(ctx).Where("member_id = ? AND day >= ?", member, day).Order("day").Find(&list).Error
+	err := tx.query(ctx, func(rows *sql.Rows) error {
+		var c CheckIn
+		err := rows.Scan(&c.MemberID, &c.Day, &c.Streak, &c.GroupID, &c.RepairOn, &c.At)
+		list = append(list, c)
+		return err
+	}, "SELECT member_id, day, streak, group_id, repair_on, at FROM check_ins WHERE member_id = ? AND day >= ? ORDER BY day", member, day)
 	if err != nil {
 		return nil, fmt.Errorf("list check-ins: %w", err)
 	}

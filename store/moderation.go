@@ -343,13 +343,13 @@ type StrikeRow struct {
 
 // A StrikeFilter narrows StrikeRows. Zero fields do not narrow.
 type StrikeFilter struct {
-	ID           int64
-	MemberID     int64
-	Since        time.Time // said at this time or later
-	RunningAt    time.Time // only those whose suspension runs at this time
-	NotUndone    bool      // only those that count
-	Before       int64     // only strikes with a smaller number
-	Limit        int
+	ID        int64
+	MemberID  int64
+	Since     time.Time // said at this time or later
+	RunningAt time.Time // only those whose suspension runs at this time
+	NotUndone bool      // only those that count
+	Before    int64     // only strikes with a smaller number
+	Limit     int
 }
 
 func (tx *Tx) strikes(ctx context.Context, f StrikeFilter) *gorm.DB {

@@ -96,7 +96,7 @@ func (tx *Tx) MallMembers(ctx context.Context, mall int64) (n int64, err error) 
 // to, and without, another.
 func (tx *Tx) MallEarned(ctx context.Context, mall int64, from, to time.Time) (points int64, err error) {
 	err = tx.db.WithContext(ctx).Model(&Entry{}).Select("COALESCE(SUM(points), 0)").
-		Where("at >= ? AND at < ? AND mall_id = ? AND points > 0", from.UTC(), to.UTC(), mall).Scan(&points).Error
+		Where("at >= ? AND at < ? AND mall_id = ? AND points > 0", moment(from), moment(to), mall).Scan(&points).Error
 	if err != nil {
 		return 0, fmt.Errorf("sum a mall's points: %w", err)
 	}

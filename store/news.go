@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 )
 
@@ -74,6 +73,7 @@ func (tx *Tx) NewsFeeds(ctx context.Context) (map[string]NewsFeed, error) {
 
 // SetNewsFeed stores what is known about a feed.
 func (tx *Tx) SetNewsFeed(ctx context.Context, f NewsFeed) error {
+	f.TriedAt, f.OKAt = moment(f.TriedAt), momentOrNil(f.OKAt)
 	if err := tx.db.WithContext(ctx).Clauses(clause.OnConflict{UpdateAll: true}).Create(&f).Error; err != nil {
 		return fmt.Errorf("set news feed: %w", err)
 	}
@@ -83,7 +83,7 @@ func (tx *Tx) SetNewsFeed(ctx context.Context, f NewsFeed) error {
 // AddNewsItem stores an item and reports whether it is new: false means that
 // there is one with its FeedKey.
 func (tx *Tx) AddNewsItem(ctx context.Context, n NewsItem) (bool, error) {
-	n.ID = 0
+	n.ID, n.SeenAt, n.CreatedAt = 0, moment(n.SeenAt), moment(n.CreatedAt)
 	added, err := tx.insert(ctx, &n)
 	if err != nil {
 		return false, fmt.Errorf("add news item: %w", err)
@@ -93,7 +93,7 @@ func (tx *Tx) AddNewsItem(ctx context.Context, n NewsItem) (bool, error) {
 
 // SeeNewsItems notes that feeds still hold the items with these keys.
 func (tx *Tx) SeeNewsItems(ctx context.Context, feedKeys []string, now time.Time) error {
-	err := tx.db.WithContext(ctx).Model(&NewsItem{}).Where("feed_key IN ?", feedKeys).UpdateColumn("seen_at", now).Error
+	err := tx.db.WithContext(ctx).Model(&NewsItem{}).Where("feed_key IN ?", feedKeys).UpdateColumn("seen_at", moment(now)).Error
 	if err != nil {
 		return fmt.Errorf("note news items: %w", err)
 	}
@@ -104,7 +104,7 @@ func (tx *Tx) SeeNewsItems(ctx context.Context, feedKeys []string, now time.Time
 // text keys, the newest first. Empty keys match nothing.
 func (tx *Tx) SimilarNewsItems(ctx context.Context, linkKeys, textKeys []string, since time.Time) ([]NewsItem, error) {
 	var list []NewsItem
-	err := tx.db.WithContext(ctx).Where("created_at >= ?", since).
+	err := tx.db.WithContext(ctx).Where("created_at >= ?", moment(since)).
 		Where("(link_key <> '' AND link_key IN ?) OR (text_key <> '' AND text_key IN ?)", linkKeys, textKeys).
 		Order("id DESC").Find(&list).Error
 	if err != nil {
@@ -193,7 +193,7 @@ func (tx *Tx) NewsDigest(ctx context.Context, mall int64, day Day) (NewsDigest, 
 // items, and marks its items as sent. stored is the one that holds now, and
 // fresh is false where there was a digest before, also an empty one.
 func (tx *Tx) PutNewsDigest(ctx context.Context, d NewsDigest) (stored NewsDigest, fresh bool, err error) {
-	d.Count = len(d.Items)
+	d.Count, d.CreatedAt = len(d.Items), moment(d.CreatedAt)
 	added, err := tx.insert(ctx, &d)
 	if err != nil {
 		return d, false, fmt.Errorf("put news digest: %w", err)
@@ -250,7 +250,7 @@ func (tx *Tx) NewsSentOn(ctx context.Context, items []int64) (map[int64]Day, err
 // that time, with what was posted of them; at most limit. It returns how many.
 func (tx *Tx) PruneNews(ctx context.Context, before time.Time, limit int) (int64, error) {
 	var ids []int64
-	err := tx.db.WithContext(ctx).Model(&NewsItem{}).Where("seen_at < ?", before).Order("seen_at").Limit(limit).Pluck("id", &ids).Error
+	err := tx.db.WithContext(ctx).Model(&NewsItem{}).Where("seen_at < ?", moment(before)).Order("seen_at").Limit(limit).Pluck("id", &ids).Error
 	if err != nil {
 		return 0, fmt.Errorf("prune news: %w", err)
 	}
@@ -261,12 +261,8 @@ func (tx *Tx) PruneNews(ctx context.Context, before time.Time, limit int) (int64
 		return 0, fmt.Errorf("prune news: %w", err)
 	}
 	res := tx.db.WithContext(ctx).Where("id IN ?", ids).Delete(&NewsItem{})
-	return res.RowsAffected, pruned(res)
-}
-
-func pruned(res *gorm.DB) error {
 	if res.Error != nil {
-		return fmt.Errorf("prune news: %w", res.Error)
+		return 0, fmt.Errorf("prune news: %w", res.Error)
 	}
-	return nil
+	return res.RowsAffected, nil
 }

@@ -224,6 +224,39 @@ func (tx *Tx) insert(ctx context.Context, rows any) (int64, error) {
 	return res.RowsAffected, res.Error
 }
 
+// Check-ins are most of a busy minute's work, and their statements go past gorm:
+// its reflection costs as much as the statement itself. These helpers are for
+// them; everything else uses gorm.
+
+// exec runs one statement.
+func (tx *Tx) exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	return tx.db.Statement.ConnPool.ExecContext(ctx, query, args...)
+}
+
+// query runs one statement that returns rows and hands each to scan.
+func (tx *Tx) query(ctx context.Context, scan func(rows *sql.Rows) error, query string, args ...any) error {
+	rows, err := tx.db.Statement.ConnPool.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// unlessThere ends an INSERT that does nothing when it meets a duplicate;
+// column is one of the table's.
+func (tx *Tx) unlessThere(column string) string {
+	if tx.mysql {
+		return " ON DUPLICATE KEY UPDATE " + column + " = " + column
+	}
+	return " ON CONFLICT DO NOTHING"
+}
+
 // forUpdate adds the lock that a row read before it is written needs on MySQL;
 // SQLite's single writer needs none.
 func (tx *Tx) forUpdate(db *gorm.DB) *gorm.DB {

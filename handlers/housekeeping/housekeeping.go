@@ -16,9 +16,10 @@ type Retention struct {
 	Messages  int `json:"messages"`  // what members said
 	Decisions int `json:"decisions"` // why it was answered so
 	Firings   int `json:"firings"`   // when which job ran
+	Posts     int `json:"posts"`     // what the program said on its own
 }
 
-var defaultRetention = Retention{Answers: 3, Messages: 30, Decisions: 180, Firings: 90}
+var defaultRetention = Retention{Answers: 3, Messages: 30, Decisions: 180, Firings: 90, Posts: 90}
 
 // chunk is how many rows of a table one transaction deletes.
 const chunk = 500
@@ -54,7 +55,15 @@ func (f *feature) prune(ctx context.Context, due time.Time) error {
 				return err
 			}
 			firings, err := tx.PruneFirings(tx.Context(), daysAgo(keep.Firings), chunk)
-			gone += firings
+			if err != nil {
+				return err
+			}
+			posts, err := tx.PrunePosts(tx.Context(), daysAgo(keep.Posts), chunk)
+			if err != nil {
+				return err
+			}
+			lanes, err := tx.PruneLanes(tx.Context(), daysAgo(keep.Posts), chunk)
+			gone += firings + posts + lanes
 			return err
 		})
 		if err != nil || gone == 0 {
