@@ -342,3 +342,24 @@ func BenchmarkVerify100000(b *testing.B) {
 		}
 	}
 }
+
+// TestDocumentHoldsVectors keeps the figures of docs/draw.md true.
+func TestDocumentHoldsVectors(t *testing.T) {
+	page, err := os.ReadFile("../docs/draw.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, l := small(), large()
+	commitment, _ := ParseHash(s.Commitment)
+	zero := s.Rules.Start(s.ID, commitment)
+	who, _ := ParsePseudonym(s.Entries[0].Pseudonym)
+	for name, figure := range map[string]string{
+		"chain of small": s.Chain, "chain of large": l.Chain, "seed": s.Seed, "commitment": s.Commitment,
+		"chain_0": zero.String(), "chain_1": zero.Next(1, who).String(),
+		"first winners of large": fmt.Sprintf("| %d, %d, %d,", l.Winners[0].Entry, l.Winners[1].Entry, l.Winners[2].Entry),
+	} {
+		if !strings.Contains(string(page), figure) {
+			t.Errorf("docs/draw.md does not hold the %s: %s", name, figure)
+		}
+	}
+}

@@ -247,6 +247,7 @@ type drawData struct {
 	Names     map[int64]string
 	Fields    console.Fields
 	GroupName string
+	zone      *time.Location
 }
 
 // Heading implements console.Headed.
@@ -272,6 +273,9 @@ func (d drawData) PrizeName(place int) string {
 	}
 	return d.Rules.Prizes[place-1].Name
 }
+
+// LastDay is the last day on which a prize can be claimed.
+func (d drawData) LastDay(w store.DrawWin) store.Day { return prize{DrawWin: w}.LastDay(d.zone) }
 
 // WinMark is how the state of a prize is marked.
 func (d drawData) WinMark(s store.WinState) string {
@@ -312,7 +316,7 @@ func (f *feature) loadDraw(ctx context.Context, tx *store.Tx, v console.Visit) (
 	if err != nil {
 		return nil, err
 	}
-	data := drawData{Change: v.Operator.Role.Covers(store.Staff), Fields: v.Fields("value", "", "reason", "")}
+	data := drawData{zone: f.Zone, Change: v.Operator.Role.Covers(store.Staff), Fields: v.Fields("value", "", "reason", "")}
 	if data.Text, err = f.openText(d); err != nil {
 		return nil, err
 	}

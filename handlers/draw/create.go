@@ -76,6 +76,9 @@ func start(d *store.Draw, r drawproof.Rules) error {
 		return err
 	}
 	d.Rules, d.Commitment = string(text), seed.Commitment().String()
+	if r, err = rulesOf(*d); err != nil { // as everybody will read them
+		return err
+	}
 	d.Chain = r.Start(d.PublicID, seed.Commitment()).String()
 	return nil
 }

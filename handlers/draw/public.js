@@ -242,7 +242,7 @@
       return;
     }
     await prove(record);
-    wire();
+    if (record.entries.length) wire();
   };
 
   const entryOf = (form) => {

@@ -33,8 +33,8 @@ type Limits struct {
 	ClaimDays   int   `json:"claim_days"`    // how long a prize waits for its winner
 }
 
-// The law on promotions caps what a single lucky-draw prize may be worth at
-// ¥50,000: 规范促销行为暂行规定, article 17.
+// The law (反不正当竞争法) forbids lucky draws in sales promotion whose highest
+// prize is worth more than ¥50,000.
 var defaultLimits = Limits{MaxValueFen: 50_000_00, ClaimDays: 7}
 
 // check returns what is wrong with l, for the operator who set it, and the

@@ -2,9 +2,11 @@ package draw_test
 
 import (
 	"encoding/json"
+	"flag"
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -202,5 +204,40 @@ func TestAPI(t *testing.T) {
 	}
 	if answer := get("/draws/AAAAAAAAAA", nil); answer.StatusCode != 404 {
 		t.Errorf("unknown draw: %d, want 404", answer.StatusCode)
+	}
+}
+
+// TestGoldenPage holds the public page of a finished draw against a file;
+// -update writes it anew.
+func TestGoldenPage(t *testing.T) {
+	w := newWorld(t, storetest.Open(t))
+	d := w.fill("/抽奖 新建 春日好茶 奖品 明前茶 x1 ¥128 奖品 茶包 x2 条件 入群 1天 公证 福彩3D 截止 2025-03-02 20:00", 0)
+	for i := range 5 {
+		w.say(fmt.Sprintf("u%d", i), "你好")
+		w.name(fmt.Sprintf("u%d", i), people[i])
+	}
+	w.advance(24 * time.Hour)
+	for i := range 5 {
+		w.say(fmt.Sprintf("u%d", i), "抽奖 春日好茶")
+	}
+	w.advance(9 * time.Hour)
+	w.runJob()
+	w.say("店长", "/抽奖 公证 1 517")
+	w.say("店长", "/抽奖 开奖 1")
+	page := newBrowser(w).get("/draws/"+d.PublicID, 200)
+	_, page, _ = strings.Cut(page, "<main>")
+	page, _, _ = strings.Cut(page, "</main>")
+	const path = "testdata/public.html"
+	if flag.Lookup("update").Value.String() == "true" {
+		if err := os.WriteFile(path, []byte(page), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if page != string(want) {
+		t.Errorf("the page is\n%s\nwant\n%s", page, want)
 	}
 }
