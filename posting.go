@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"strconv"
 
 	"qunbot/bot"
 	"qunbot/bot/wecom"
+	"qunbot/handlers"
 	"qunbot/store"
 )
 
@@ -46,11 +49,20 @@ func pushParts(ctx context.Context, tx *store.Tx, p bot.Post, text string) error
 // A staffRoom tells the operators what they should look at, by app message.
 type staffRoom struct {
 	reachable bool // there is an app to send from
+	deps      handlers.Deps
+}
+
+// tell is notify for what needs saying once a day.
+func (s staffRoom) tell(ctx context.Context, tx *store.Tx, text string) error {
+	sum := sha256.Sum256([]byte(text))
+	key := store.Key("notice", store.DayOf(s.deps.Now(), s.deps.Zone), hex.EncodeToString(sum[:8]))
+	return s.notify(ctx, tx, key, text)
 }
 
 // notify tells every operator who works with members.
 func (s staffRoom) notify(ctx context.Context, tx *store.Tx, key, text string) error {
 	if !s.reachable {
+		s.deps.Log.Warn("staff not told: there is no app", "key", key)
 		return nil
 	}
 	operators, err := tx.Operators(ctx)

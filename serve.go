@@ -18,11 +18,17 @@ import (
 	"qunbot/bot/wecom"
 	"qunbot/config"
 	"qunbot/handlers"
+	announcement "qunbot/handlers/announce"
 	"qunbot/handlers/checkin"
 	"qunbot/handlers/draw"
 	"qunbot/handlers/housekeeping"
 	"qunbot/handlers/keyword"
+	"qunbot/handlers/moderation"
+	"qunbot/handlers/monthly"
+	"qunbot/handlers/news"
+	"qunbot/handlers/outbox"
 	"qunbot/handlers/points"
+	"qunbot/handlers/schedule"
 	"qunbot/scheduler"
 	"qunbot/store"
 	"qunbot/web/api"
@@ -44,15 +50,35 @@ type environment struct {
 	Probe func(bot.Point) // for crash tests; nil otherwise
 }
 
-// features lists what the bot can do: one line a feature.
-func features(d handlers.Deps, cfg config.Config) []handlers.Feature {
+// features lists what the bot can do: one line a feature. jobs returns the
+// scheduler, which is made of the features' jobs.
+func features(ctx context.Context, d handlers.Deps, cfg config.Config, jobs func() *scheduler.Scheduler) ([]handlers.Feature, error) {
+	staff := staffRoom{reachable: cfg.WeCom.App.AgentID != 0, deps: d}
+	filter := moderation.NewFilter(d)
+	if err := filter.Load(ctx); err != nil {
+		return nil, fmt.Errorf("load sensitive words: %w", err)
+	}
 	return []handlers.Feature{
+		moderation.New(d, moderation.Config{Filter: filter, Notify: staff.notify, PublicURL: consoleURL(cfg)}),
 		checkin.New(d),
 		points.New(d),
 		draw.New(d, draw.Config{PublicURL: publicURL(cfg), Announce: announce}),
 		keyword.New(d),
+		news.New(d, news.Config{Feeds: feeds(cfg), AllowPrivateAddresses: cfg.News.AllowPrivateAddresses, Notify: staff.tell}),
+		monthly.New(d, monthly.Config{Notify: staff.tell}),
+		announcement.New(d),
+		outbox.New(d),
+		schedule.New(d, jobs),
 		housekeeping.New(d),
+	}, nil
+}
+
+func feeds(cfg config.Config) []news.Feed {
+	var list []news.Feed
+	for _, f := range cfg.News.Feeds {
+		list = append(list, news.Feed{Name: f.Name, URL: f.URL})
 	}
+	return list
 }
 
 // run is the service: it returns when ctx is done and what was accepted is
@@ -88,11 +114,16 @@ func assemble(ctx context.Context, cfg config.Config, db *store.Store, env envir
 		return nil, err
 	}
 	deps := handlers.Deps{Store: db, Words: wordfilter.NewHolder(), Now: env.Now, Zone: db.Zone(), Log: env.Log, Probe: env.Probe}
-	app, err := handlers.Register(deps, features(deps, cfg))
+	var jobs *scheduler.Scheduler
+	list, err := features(ctx, deps, cfg, func() *scheduler.Scheduler { return jobs })
+	if err != nil {
+		return nil, err
+	}
+	app, err := handlers.Register(deps, list)
 	if err != nil {
 		return nil, fmt.Errorf("register features: %w", err)
 	}
-	jobs, err := scheduler.New(scheduler.Config{Store: db, Jobs: app.Jobs, Now: env.Now, Log: env.Log})
+	jobs, err = scheduler.New(scheduler.Config{Store: db, Jobs: app.Jobs, Now: env.Now, Log: env.Log})
 	if err != nil {
 		return nil, fmt.Errorf("schedule jobs: %w", err)
 	}
@@ -133,8 +164,8 @@ func assemble(ctx context.Context, cfg config.Config, db *store.Store, env envir
 		return nil, fmt.Errorf("set up the API: %w", err)
 	}
 
-	staff := staffRoom{reachable: cfg.WeCom.App.AgentID != 0}
-	outbox := bot.NewOutbox(bot.OutboxConfig{
+	staff := staffRoom{reachable: cfg.WeCom.App.AgentID != 0, deps: deps}
+	posts := bot.NewOutbox(bot.OutboxConfig{
 		Store: db, Sender: wecom.LaneSender{API: calls, Store: db}, Now: env.Now, Log: env.Log, Owner: owner(),
 		OnDead: func(ctx context.Context, tx *store.Tx, lane, reason string) error {
 			key := store.Key("dead", lane, store.DayOf(env.Now(), db.Zone()))
@@ -142,7 +173,7 @@ func assemble(ctx context.Context, cfg config.Config, db *store.Store, env envir
 		},
 	})
 
-	s := &service{app: app, jobs: jobs, outbox: outbox, log: env.Log, out: env.Out}
+	s := &service{app: app, jobs: jobs, outbox: posts, log: env.Log, out: env.Out}
 	mux := http.NewServeMux()
 	platform.Mount(mux, app.Engine)
 	members.Mount(mux)

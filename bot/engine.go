@@ -32,6 +32,7 @@ const (
 	batchTimeout = 10 * time.Second // a transaction that takes longer is rolled back
 	maxAhead     = 10 * time.Minute // of SentAt against our clock
 	maxBehind    = 24 * time.Hour
+	replyLife    = 48 * time.Hour // of a reply that is posted: 微信客服 takes none later
 	apology      = "抱歉，出了点问题，没能处理这条消息。我们已经记下了，请稍后再试。"
 )
 
@@ -280,13 +281,21 @@ func (e *Engine) decide(ctx context.Context, tx *store.Tx, m Message) (Reply, st
 	if m.Event != "" {
 		return e.decideEvent(ctx, tx, m)
 	}
+	var before []string // what the screens say that let the message pass
 	for _, screen := range e.Screens {
 		reply, stop, err := screen(ctx, tx, m)
 		if err != nil || stop {
 			return reply, store.Stopped, err
 		}
+		if reply.Text != "" {
+			before = append(before, reply.Text)
+		}
 	}
 	reply, err := e.Router.Answer(ctx, tx, m, e.Fallbacks)
+	if reply.Text != "" {
+		before = append(before, reply.Text)
+	}
+	reply.Text = strings.Join(before, "\n")
 	return reply, outcomeOf(reply), err
 }
 
@@ -458,6 +467,14 @@ func (b *round) answer(m *Message) (Answer, error) {
 		return Answer{}, fmt.Errorf("encode reply: %w", err)
 	}
 	now := b.Now()
+	if m.ReplyLane != "" && strings.TrimSpace(reply.Text) != "" {
+		err := Push(b.tx.Context(), b.tx, Post{
+			Key: store.Key("reply", m.Key), Lane: m.ReplyLane, Reply: reply, Delivery: AtLeastOnce, Expires: m.SentAt.Add(replyLife),
+		})
+		if err != nil {
+			return Answer{}, err
+		}
+	}
 	b.answers = append(b.answers, store.Answer{Key: m.Key, StreamID: a.StreamID, Body: string(body), CreatedAt: now})
 	if m.Text != "" {
 		b.said = append(b.said, store.Message{Key: m.Key, GroupID: m.Group.ID, MemberID: m.Member.ID, Text: m.Text, SentAt: m.SentAt})

@@ -380,7 +380,13 @@ func TestScreensAndFallbacks(t *testing.T) {
 	db := storetest.Open(t)
 	e := newEngine(t, db, command("签到", func(context.Context, *store.Tx, bot.Message) (bot.Reply, error) { return bot.Textf("好"), nil }))
 	e.Screens = []bot.Screen{func(_ context.Context, _ *store.Tx, m bot.Message) (bot.Reply, bool, error) {
-		return bot.Reply{Text: "不可以", Rule: "moderation 1"}, m.Text == "签到 加微信", nil
+		switch m.Text {
+		case "签到 加微信":
+			return bot.Reply{Text: "不可以", Rule: "moderation 1"}, true, nil
+		case "签到 代购":
+			return bot.Reply{Text: "请注意用语"}, false, nil
+		}
+		return bot.Reply{}, false, nil
 	}}
 	e.Fallbacks = []bot.Fallback{func(_ context.Context, _ *store.Tx, m bot.Message) (bot.Reply, bool, error) {
 		return bot.Reply{Text: "九点开门", Rule: "keyword 3", Detail: "营业时间"}, m.Text == "几点开门", nil
@@ -394,6 +400,7 @@ func TestScreensAndFallbacks(t *testing.T) {
 	}{
 		{"签到", "好", store.Answered, "test 签到"},
 		{"签到 加微信", "不可以", store.Stopped, "moderation 1"},
+		{"签到 代购", "请注意用语\n好", store.Answered, "test 签到"},
 		{"几点开门", "九点开门", store.Answered, "keyword 3"},
 		{"签道", "你是不是想说 签到？", store.Answered, "router suggestion"},
 	}

@@ -23,6 +23,7 @@ type Message struct {
 	Quote     string          // the text that was quoted with it
 	Addressed bool            // said to the bot, who should answer; false for what it overhears
 	SentAt    time.Time       // when it was said; decides the business day
+	ReplyLane string          // where the reply is posted, as a lane of the outbox; empty: the caller of Handle brings it
 
 	// Filled in by the engine.
 

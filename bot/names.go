@@ -21,30 +21,46 @@ func Name(member int64) string { return fmt.Sprintf("\uFDD0%d\uFDD1", member) }
 // FillNames replaces the marks of [Name] in text. A member without a name is
 // called 会员 and the number.
 func FillNames(ctx context.Context, db *store.Store, text string) (string, error) {
-	marks := nameMark.FindAllStringSubmatch(text, -1)
-	if marks == nil {
+	if !nameMark.MatchString(text) {
 		return text, nil
 	}
-	var ids []int64
-	for _, m := range marks {
-		if id, err := strconv.ParseInt(m[1], 10, 64); err == nil {
-			ids = append(ids, id)
+	err := db.View(ctx, func(tx *store.Tx) error {
+		filled, err := FillNamesIn(tx.Context(), tx, []string{text})
+		if err == nil {
+			text = filled[0]
 		}
-	}
-	var names map[int64]string
-	err := db.View(ctx, func(tx *store.Tx) (err error) {
-		names, err = tx.Names(tx.Context(), ids)
 		return err
 	})
-	if err != nil {
-		return "", fmt.Errorf("fill in names: %w", err)
-	}
-	return nameMark.ReplaceAllStringFunc(text, func(mark string) string {
-		number := nameMark.FindStringSubmatch(mark)[1]
-		id, _ := strconv.ParseInt(number, 10, 64)
-		if name := names[id]; name != "" {
-			return name
+	return text, err
+}
+
+// FillNamesIn is FillNames for several texts inside a transaction.
+func FillNamesIn(ctx context.Context, tx *store.Tx, texts []string) ([]string, error) {
+	var ids []int64
+	for _, text := range texts {
+		for _, m := range nameMark.FindAllStringSubmatch(text, -1) {
+			if id, err := strconv.ParseInt(m[1], 10, 64); err == nil {
+				ids = append(ids, id)
+			}
 		}
-		return "会员 " + number
-	}), nil
+	}
+	names := map[int64]string{}
+	if len(ids) > 0 {
+		var err error
+		if names, err = tx.Names(ctx, ids); err != nil {
+			return nil, fmt.Errorf("fill in names: %w", err)
+		}
+	}
+	filled := make([]string, len(texts))
+	for i, text := range texts {
+		filled[i] = nameMark.ReplaceAllStringFunc(text, func(mark string) string {
+			number := nameMark.FindStringSubmatch(mark)[1]
+			id, _ := strconv.ParseInt(number, 10, 64)
+			if name := names[id]; name != "" {
+				return name
+			}
+			return "会员 " + number
+		})
+	}
+	return filled, nil
 }

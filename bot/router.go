@@ -18,7 +18,8 @@ import (
 type Handler func(ctx context.Context, tx *store.Tx, m Message) (Reply, error)
 
 // A Screen sees every message before the router does. It returns stop == true
-// to keep the message from the commands; its reply is then the answer.
+// to keep the message from the commands; its reply is then the answer. Otherwise
+// its reply stands before the answer.
 type Screen func(ctx context.Context, tx *store.Tx, m Message) (r Reply, stop bool, err error)
 
 // A Fallback is asked when no command matched. It returns ok == false if it

@@ -112,6 +112,21 @@ func (s *Scheduler) SetSchedule(ctx context.Context, tx *store.Tx, name string, 
 	return s.change(ctx, tx, name, func(row *store.JobSchedule) { row.Expression, row.Custom = string(sched), custom })
 }
 
+// Hurry makes a job due now, besides its own times. A paused job stays paused.
+// It returns ErrNoJob for an unknown name.
+func (s *Scheduler) Hurry(ctx context.Context, tx *store.Tx, name string) error {
+	if _, known := s.byName[name]; !known {
+		return fmt.Errorf("job %q: %w", name, ErrNoJob)
+	}
+	rows, _, err := s.refresh(ctx, tx)
+	if err != nil {
+		return err
+	}
+	row, now := rows[name], s.now()
+	row.NextDue = &now
+	return tx.SetJobSchedule(ctx, row)
+}
+
 // SetHolidays replaces what is known about a year. It returns an error in
 // Chinese if a day is none of that year, is given twice, or has a name of more
 // than 40 characters.

@@ -31,6 +31,7 @@ func (s *Simulator) mountAPI(mux *http.ServeMux) {
 	mux.Handle("POST /sim/api/enter", s.guard(action(s.serveEnter)))
 	mux.Handle("POST /sim/api/click", s.guard(action(s.serveClick)))
 	mux.Handle("POST /sim/api/desk", s.guard(action(s.serveDesk)))
+	mux.Handle("GET "+linkPath+"{link}", s.guard(http.HandlerFunc(s.openLink)))
 	mux.Handle("GET /sim/media/{id}", s.guard(http.HandlerFunc(s.serveMedium)))
 }
 
@@ -118,11 +119,11 @@ func action(do func(http.ResponseWriter, ask) (any, error)) http.Handler {
 // statusOf returns the HTTP status of an error of ours.
 func statusOf(err error) int {
 	switch {
-	case slices.Contains([]error{errNoChat, errNoPerson, errNoLine, errNoCard, errNoButton}, err):
+	case slices.Contains([]error{errNoChat, errNoPerson, errNoLine, errNoCard, errNoButton, errNoLink, errNoAPI, errNoRobot}, err):
 		return http.StatusNotFound
 	case slices.Contains([]error{errBusy}, err):
 		return http.StatusServiceUnavailable
-	case slices.Contains([]error{errUnplugged, errStillWaiting, errNoPlug, errUnheard}, err):
+	case slices.Contains([]error{errUnplugged, errStillWaiting, errNoPlug, errUnheard, errMoving, errNotYours, errNotWaiting, errNoServicer}, err):
 		return http.StatusConflict
 	case err == errTooLong:
 		return http.StatusRequestEntityTooLarge
@@ -160,6 +161,9 @@ func (s *Simulator) serveOpen(_ http.ResponseWriter, a ask) (any, error) {
 }
 
 func (s *Simulator) serveSay(_ http.ResponseWriter, a ask) (any, error) {
+	if a.With != "" {
+		return s.servicerSay(a)
+	}
 	said, d, err := s.say(a.Chat, a.Person, a.Text)
 	if err != nil {
 		return nil, err
@@ -241,6 +245,7 @@ type state struct {
 	Lines    []*line           `json:"lines"`
 	Traces   []*trace          `json:"traces"`
 	Sessions []sessionState    `json:"sessions"`
+	Links    []linkState       `json:"links"`
 	Panel    panelState        `json:"panel"`
 }
 
@@ -256,6 +261,7 @@ type botState struct {
 	DisplayName string  `json:"display_name"`
 	What        botKind `json:"what,omitempty"` // empty: an aibot
 	Listens     bool    `json:"listens"`        // has a callback URL
+	VerifiedAs  string  `json:"verified_as"`    // key into state.Verified
 }
 
 type chatState struct {
@@ -297,7 +303,13 @@ func (s *Simulator) stateLocked(me Person) state {
 		st.People = append(st.People, personState{ID: p.ID, Kind: p.Kind, Name: p.Name, Role: p.Role})
 	}
 	for _, b := range s.cfg.Bots {
-		st.Bots = append(st.Bots, botState{Name: b.Name, DisplayName: b.DisplayName, What: b.what, Listens: b.CallbackURL != ""})
+		verified := b.Name
+		if b.what == ofAccount {
+			verified = appName(b.agent)
+		}
+		st.Bots = append(st.Bots, botState{
+			Name: b.Name, DisplayName: b.DisplayName, What: b.what, Listens: b.CallbackURL != "", VerifiedAs: verified,
+		})
 	}
 	for _, c := range s.cfg.Chats {
 		st.Chats = append(st.Chats, s.chatState(c))
@@ -307,7 +319,7 @@ func (s *Simulator) stateLocked(me Person) state {
 			st.Chats = append(st.Chats, s.chatState(r.Chat))
 		}
 	}
-	st.Sessions = s.sessionStates()
+	st.Sessions, st.Links = s.sessionStates()
 	st.Panel = s.panelLocked()
 	return st
 }

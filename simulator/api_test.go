@@ -155,18 +155,27 @@ func FuzzParseServerTiming(f *testing.F) {
 func FuzzAPI(f *testing.F) {
 	cfg := testConfig("http://127.0.0.1:1", "http://127.0.0.1:1/nowhere")
 	cfg.Log = slog.New(slog.DiscardHandler)
+	withRobot(&cfg)
+	cfg.Apps[0].Token, cfg.Apps[0].AESKey, cfg.Apps[0].CallbackURL = testToken, testKey, "http://127.0.0.1:1/nowhere"
+	cfg.KF = []KFAccount{{ID: testKF, Name: "示例商场客服", Servicers: []string{"zhangsan"}}}
 	s, err := New(cfg)
 	if err != nil {
 		f.Fatal(err)
 	}
 	mux := http.NewServeMux()
 	s.Mount(mux)
-	calls := []string{"say", "open", "me", "press", "redeliver", "unplug"}
+	calls := []string{"say", "open", "me", "press", "redeliver", "unplug", "fault", "advance", "robot", "enter", "click", "desk"}
 	f.Add(0, []byte(`{"chat":"wrkOne","person":"xiaowang","text":"@小助手 签到"}`))
 	f.Add(1, []byte(`{"chat":"single","person":"xiaowang"}`))
 	f.Add(3, []byte(`{"line":"l1","person":"xiaowang","key":"k"}`))
 	f.Add(4, []byte(`{"line":"l1"} {}`))
 	f.Add(0, []byte("{\"chat\":\"wrkOne\",\"person\":\"xiaowang\",\"text\":\"\xff\u202e\"}"))
+	f.Add(6, []byte(`{"api":"webhook/send","fault":"server","times":1}`))
+	f.Add(7, []byte(`{"key":"morning"}`))
+	f.Add(8, []byte(`{"chat":"wrkOne","on":false}`))
+	f.Add(9, []byte(`{"person":"wmLiming","url":"http://127.0.0.1:1/sim/kf/kfc?enc_scene=x"}`))
+	f.Add(10, []byte(`{"line":"l1","person":"wmLiming","key":"0"}`))
+	f.Add(11, []byte(`{"chat":"wkSIM0001","person":"zhangsan","with":"wmLiming","key":"take"}`))
 	f.Fuzz(func(t *testing.T, which int, body []byte) {
 		r := httptest.NewRequest(http.MethodPost, "http://127.0.0.1/sim/api/"+calls[uint(which)%uint(len(calls))], strings.NewReader(string(body)))
 		r.RemoteAddr = "127.0.0.1:1000"

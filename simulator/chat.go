@@ -28,6 +28,7 @@ type line struct {
 	Articles   []wecom.Article     `json:"articles,omitempty"`
 	File       *fileState          `json:"file,omitempty"`
 	Menu       *menu               `json:"menu,omitempty"`
+	System     string              `json:"system,omitempty"`     // said by nobody: what has happened
 	Note       string              `json:"note,omitempty"`       // small, below
 	Error      string              `json:"error,omitempty"`      // small and red, below
 	Waiting    bool                `json:"waiting,omitempty"`    // for an answer

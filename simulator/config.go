@@ -103,6 +103,7 @@ type KFAccount struct {
 	Name      string   // shown to customers
 	App       string   // AgentID of the app that manages it; empty means the first
 	Servicers []string // ids of the Members who take over from the app (接待人员)
+	Scenes    []string // of links that exist from the start, beside one without a scene
 }
 
 // A Bot is an aibot (智能机器人) in callback mode.
@@ -370,6 +371,11 @@ func (c Config) checkApps(names map[string]string) (problems []error) {
 		names[account.ID] = "service account"
 		if account.Name == "" {
 			wrong("service account %q: no name", account.ID)
+		}
+		for _, scene := range account.Scenes {
+			if scene == "" || len(scene) > maxScene || !sceneForm.MatchString(scene) {
+				wrong("service account %q: scene %q", account.ID, scene)
+			}
 		}
 		if app := c.appFor(account.App); app.CallbackURL == "" {
 			wrong("service account %q: no app with a callback URL manages it", account.ID)

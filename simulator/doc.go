@@ -7,6 +7,11 @@
 // service's inside it has measured, or read from the Server-Timing header of
 // the answer.
 //
+// It knows chats with a bot, group robots with a webhook, app messages and the
+// chats that apps make, and 微信客服. What goes wrong on purpose and what time
+// it is can be set: see Simulator.SetFault and Simulator.Advance, and the drawer
+// 「故障与时钟」 of the page.
+//
 //	sim, err := simulator.New(simulator.Config{…})
 //	sim.Mount(mux)         // /cgi-bin/…, /connect/oauth2/authorize, /sim/…
 //	go sim.Run(ctx)        // verifies callback URLs and delivers messages

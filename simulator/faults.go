@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -131,7 +132,7 @@ func callbackAPI(b Bot) string {
 }
 
 // withFaults answers a call of e, or does what its fault says.
-func (s *Simulator) withFaults(w http.ResponseWriter, r *http.Request, e endpoint, answer func() map[string]any) {
+func (s *Simulator) withFaults(w http.ResponseWriter, r *http.Request, e endpoint, answer func(*http.Request) map[string]any) {
 	refuse := func(code int, text string) {
 		writeJSON(w, http.StatusOK, withCode(nil, apiError{code, text}, r))
 	}
@@ -147,13 +148,13 @@ func (s *Simulator) withFaults(w http.ResponseWriter, r *http.Request, e endpoin
 	case f == FaultServer:
 		http.Error(w, "internal server error", http.StatusInternalServerError)
 	case f == FaultTimeout:
-		answer()
+		answer(r)
 		s.silence(r, s.cfg.Timing.Hold)
 	case f == FaultHang:
 		_, _ = io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, maxUploadBytes)) // else nobody notices that the caller leaves
 		s.silence(r, time.Hour)
 	default:
-		writeJSON(w, http.StatusOK, answer())
+		writeJSON(w, http.StatusOK, answer(r.WithContext(context.WithValue(r.Context(), faultKey{}, f))))
 	}
 }
 

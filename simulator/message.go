@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -151,6 +152,7 @@ func (s *Simulator) appSend(c *call, m appMessage) (answer map[string]any, reach
 		sent.lines = append(sent.lines, one.ID)
 		reached = append(reached, user)
 	}
+	maps.DeleteFunc(s.messages, func(_ string, old sentMessage) bool { return !s.nowLocked().Before(old.until) })
 	s.messages[id] = sent
 	if l.Card != nil && m.MsgType == wecom.TypeCard {
 		answer["response_code"] = s.newCardCode(c.app.AgentID, sent.lines)
@@ -237,11 +239,7 @@ func (s *Simulator) isDuplicate(c *call, m appMessage, users []string) bool {
 	}
 	sum := sha256.Sum256(what)
 	key, now := hex.EncodeToString(sum[:]), s.nowLocked()
-	for old, until := range s.sentBy {
-		if !now.Before(until) {
-			delete(s.sentBy, old)
-		}
-	}
+	maps.DeleteFunc(s.sentBy, func(_ string, until time.Time) bool { return !now.Before(until) })
 	if _, known := s.sentBy[key]; known {
 		return true
 	}
@@ -256,11 +254,7 @@ func (s *Simulator) isDuplicate(c *call, m appMessage, users []string) bool {
 // newCardCode returns a response_code for the card that lines show.
 func (s *Simulator) newCardCode(agent string, lines []string) string {
 	now := s.nowLocked()
-	for old, known := range s.cards {
-		if !now.Before(known.until) {
-			delete(s.cards, old)
-		}
-	}
+	maps.DeleteFunc(s.cards, func(_ string, old cardCode) bool { return !now.Before(old.until) })
 	code := "RC" + rand.Text()
 	s.cards[code] = cardCode{agent: agent, lines: lines, until: now.Add(cardCodeLife)}
 	return code

@@ -7,7 +7,7 @@ import (
 	"net/http"
 )
 
-//go:embed page.html authorize.html page.css page.js
+//go:embed page.html authorize.html page.css page.js text.js panel.js kf.js
 var files embed.FS
 
 var pages = template.Must(template.ParseFS(files, "page.html", "authorize.html"))
@@ -16,13 +16,13 @@ var pages = template.Must(template.ParseFS(files, "page.html", "authorize.html")
 const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; " +
 	"img-src 'self' data: https:; form-action *; base-uri 'none'; frame-ancestors 'none'"
 
-// mountPage serves the chat page and its two files.
+// mountPage serves the chat page and its files.
 func (s *Simulator) mountPage(mux *http.ServeMux) {
 	mux.Handle("GET /sim/{$}", s.guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.render(w, http.StatusOK, "page.html", nil)
 	})))
 	mux.Handle("GET /sim", http.RedirectHandler("/sim/", http.StatusMovedPermanently))
-	for _, name := range []string{"page.css", "page.js"} {
+	for _, name := range []string{"page.css", "page.js", "text.js", "panel.js", "kf.js"} {
 		mux.Handle("GET /sim/"+name, s.guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "no-cache")
 			http.ServeFileFS(w, r, files, name)

@@ -41,7 +41,7 @@ func (s *Simulator) mountPlatform(mux *http.ServeMux) {
 	mux.Handle("/cgi-bin/", http.NotFoundHandler())
 	for _, e := range s.endpoints() {
 		mux.HandleFunc("/cgi-bin/"+e.path, func(w http.ResponseWriter, r *http.Request) {
-			s.withFaults(w, r, e, func() map[string]any {
+			s.withFaults(w, r, e, func(r *http.Request) map[string]any {
 				answer, err := s.serve(w, r, e)
 				return withCode(answer, err, r)
 			})

@@ -157,10 +157,24 @@ func (tx *Tx) Word(ctx context.Context, id int64) (SensitiveWord, error) {
 	return w, one(tx.db.WithContext(ctx).Take(&w, id), "look up sensitive word")
 }
 
-// AllWords returns all words and allowed phrases, by number.
-func (tx *Tx) AllWords(ctx context.Context) ([]SensitiveWord, error) {
-	var words []SensitiveWord
-	if err := tx.db.WithContext(ctx).Order("id").Find(&words).Error; err != nil {
+// AllWords returns all words and allowed phrases, by number, as far as scans
+// need them: who made them and when is left out. There may be many, and
+// messages wait, so that they are read without reflection.
+func (tx *Tx) AllWords(ctx context.Context) (words []SensitiveWord, err error) {
+	rows, err := tx.db.WithContext(ctx).Model(&SensitiveWord{}).
+		Select("id", "group_id", "folded", "text", "allow", "category", "level", "exact", "embedded").Order("id").Rows()
+	if err != nil {
+		return nil, fmt.Errorf("list sensitive words: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var w SensitiveWord
+		if err := rows.Scan(&w.ID, &w.GroupID, &w.Folded, &w.Text, &w.Allow, &w.Category, &w.Level, &w.Exact, &w.Embedded); err != nil {
+			return nil, fmt.Errorf("list sensitive words: %w", err)
+		}
+		words = append(words, w)
+	}
+	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("list sensitive words: %w", err)
 	}
 	return words, nil
@@ -296,6 +310,7 @@ func (tx *Tx) UndoStrike(ctx context.Context, id, operator int64, at time.Time) 
 // AddSuspension stores s unless its strike has one.
 func (tx *Tx) AddSuspension(ctx context.Context, s Suspension) error {
 	s.StartsAt, s.EndsAt = s.StartsAt.UTC(), s.EndsAt.UTC()
+	tx.suspended = nil
 	if _, err := tx.insert(ctx, &s); err != nil {
 		return fmt.Errorf("add suspension: %w", err)
 	}
@@ -304,25 +319,34 @@ func (tx *Tx) AddSuspension(ctx context.Context, s Suspension) error {
 
 // SuspendedUntil returns until when a member may neither earn points nor enter
 // draws, as of the given time. Zero: the member is not suspended.
-func (tx *Tx) SuspendedUntil(ctx context.Context, member int64, at time.Time) (time.Time, error) {
-	at = at.UTC()
-	var rows []Suspension
-	err := tx.db.WithContext(ctx).
-		Where("member_id = ? AND starts_at <= ? AND ends_at > ? AND (lifted_at IS NULL OR lifted_at > ?)", member, at, at, at).
-		Order("ends_at DESC").Limit(1).Find(&rows).Error
-	if err != nil {
-		return time.Time{}, fmt.Errorf("look up suspension: %w", err)
+func (tx *Tx) SuspendedUntil(ctx context.Context, member int64, at time.Time) (until time.Time, err error) {
+	// Few are suspended and everybody who checks in is asked about, so a
+	// transaction reads the list once.
+	if tx.suspended == nil {
+		var rows []Suspension
+		err := tx.db.WithContext(ctx).Where("ends_at > ?", at.UTC().Add(-48*time.Hour)).Find(&rows).Error
+		if err != nil {
+			return until, fmt.Errorf("list suspensions: %w", err)
+		}
+		tx.suspended = map[int64][]Suspension{}
+		for _, s := range rows {
+			tx.suspended[s.MemberID] = append(tx.suspended[s.MemberID], s)
+		}
 	}
-	if len(rows) == 0 {
-		return time.Time{}, nil
+	for _, s := range tx.suspended[member] {
+		lifted := s.LiftedAt != nil && !s.LiftedAt.After(at)
+		if !lifted && !s.StartsAt.After(at) && s.EndsAt.After(at) && s.EndsAt.After(until) {
+			until = s.EndsAt
+		}
 	}
-	return rows[0].EndsAt, nil
+	return until, nil
 }
 
 // LiftSuspension ends the suspension that a strike led to. It reports false if
 // there was none that still ran.
 func (tx *Tx) LiftSuspension(ctx context.Context, strike, operator int64, at time.Time) (bool, error) {
 	at = at.UTC()
+	tx.suspended = nil
 	res := tx.db.WithContext(ctx).Model(&Suspension{}).
 		Where("strike_id = ? AND ends_at > ? AND lifted_at IS NULL", strike, at).
 		UpdateColumns(map[string]any{"lifted_at": at, "lifted_by": operator})

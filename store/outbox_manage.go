@@ -12,11 +12,12 @@ type PostFilter struct {
 	Lane   string
 	Item   string
 	Before int64 // only posts with a smaller id, the newest first
-	After  int64 // only posts with a larger id; with it, the oldest first
+	After  int64 // only posts with a larger id
+	Oldest bool  // the oldest first instead of the newest
 	Limit  int
 }
 
-// Posts returns posts, the newest first unless f.After is set.
+// Posts returns posts, the newest first unless f says otherwise.
 func (tx *Tx) Posts(ctx context.Context, f PostFilter) ([]Post, error) {
 	where := map[string]any{}
 	if f.State != "" {
@@ -32,9 +33,12 @@ func (tx *Tx) Posts(ctx context.Context, f PostFilter) ([]Post, error) {
 	if f.Before > 0 {
 		q = q.Where("id < ?", f.Before)
 	}
-	order := "id DESC"
 	if f.After > 0 {
-		q, order = q.Where("id > ?", f.After), "id"
+		q = q.Where("id > ?", f.After)
+	}
+	order := "id DESC"
+	if f.Oldest {
+		order = "id"
 	}
 	var posts []Post
 	if err := q.Order(order).Limit(f.Limit).Find(&posts).Error; err != nil {

@@ -226,7 +226,7 @@ func TestListPosts(t *testing.T) {
 			}{
 				{store.PostFilter{}, []int64{ids[4], ids[3], ids[2]}},
 				{store.PostFilter{Before: ids[2]}, []int64{ids[1], ids[0]}},
-				{store.PostFilter{After: ids[0]}, []int64{ids[1], ids[2], ids[3]}},
+				{store.PostFilter{After: ids[0], Oldest: true}, []int64{ids[1], ids[2], ids[3]}},
 				{store.PostFilter{Lane: "a/1", State: store.PostQueued}, []int64{ids[2], ids[0]}},
 				{store.PostFilter{Item: "other"}, nil},
 			} {

@@ -144,6 +144,8 @@ type Tx struct {
 	settings map[string]string  // read by Setting
 	lots     []Lot              // put off by AddLot
 	moved    map[int64]bool     // accounts whose balance is not written yet
+
+	suspended map[int64][]Suspension // read by SuspendedUntil
 }
 
 // Context returns the transaction's context. Update and View refuse it, so

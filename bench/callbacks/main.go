@@ -43,7 +43,7 @@ func main() {
 	flag.StringVar(&o.driver, "driver", "sqlite", "`sqlite` or mysql")
 	flag.StringVar(&o.dsn, "dsn", "", "sqlite: a folder for the files (empty: a temporary one); mysql: a `server` such as root@tcp(127.0.0.1:3306)/, where databases are made and dropped")
 	flag.IntVar(&o.members, "members", 20_000, "how many members say 签到")
-	flag.IntVar(&o.connections, "connections", 256, "how many callbacks are under way at once")
+	flag.IntVar(&o.connections, "connections", 128, "how many callbacks are under way at once")
 	flag.DurationVar(&o.limit, "time", 20*time.Second, "how long a run may take; it ends sooner when everybody has said it")
 	flag.StringVar(&o.profile, "profile", "", "`file` for a CPU profile; the service then runs inside this process")
 	flag.Parse()

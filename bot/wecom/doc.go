@@ -9,6 +9,11 @@
 //
 //	AibotReply ──JSON──▶ plaintext ──Cipher.Seal──▶ Envelope ──JSON or XML──▶ body
 //
+// Callbacks of the self-built app are XML and become an [AppCallback], their
+// replies [AppText]. Those of 微信客服 carry no message: a [KF] pulls what they
+// announce, and everything that customers of service accounts say and are told
+// goes through it.
+//
 // Every format is both read and written here, because the simulator plays the
 // platform's side of the same conversation.
 package wecom

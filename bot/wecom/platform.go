@@ -14,6 +14,8 @@ import (
 // Config is what the corp's side of the platform is called and trusts.
 type Config struct {
 	Bots []Bot
+	App  *App // nil: there is no /wecom/app
+	KF   *KF  // who hears the app's notices of 微信客服; nil: nobody
 	Now  func() time.Time
 	Log  *slog.Logger
 }
@@ -38,10 +40,11 @@ type Engine interface {
 type Platform struct {
 	Config
 	ciphers map[string]*Cipher // by bot name
+	app     *Cipher            // nil without Config.App
 }
 
-// New returns a platform. It returns an error that names the bot whose token
-// or key is wrong.
+// New returns a platform. It returns an error that names the bot, or the app,
+// whose token or key is wrong.
 func New(c Config) (*Platform, error) {
 	p := &Platform{Config: c, ciphers: map[string]*Cipher{}}
 	var errs []error
@@ -52,12 +55,23 @@ func New(c Config) (*Platform, error) {
 		}
 		p.ciphers[b.Name] = cipher
 	}
+	if c.App != nil {
+		var err error
+		if p.app, err = NewCipher(c.App.Token, c.App.AESKey, c.App.CorpID); err != nil {
+			errs = append(errs, fmt.Errorf("app: %w", err))
+		}
+	}
 	return p, errors.Join(errs...)
 }
 
 // Mount adds the callback addresses to mux.
 func (p *Platform) Mount(mux *http.ServeMux, engine Engine) {
 	for _, b := range p.Bots {
-		mux.Handle("/wecom/aibot/"+b.Name, &aibotEndpoint{Config: p.Config, bot: b, cipher: p.ciphers[b.Name], engine: engine})
+		e := &aibotEndpoint{bot: b, engine: engine}
+		mux.Handle("/wecom/aibot/"+b.Name, &endpoint{Config: p.Config, cipher: p.ciphers[b.Name], reply: e.reply})
+	}
+	if p.App != nil {
+		e := &appEndpoint{Config: p.Config, engine: engine}
+		mux.Handle("/wecom/app", &endpoint{Config: p.Config, cipher: p.app, xml: true, reply: e.reply})
 	}
 }

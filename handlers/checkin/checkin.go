@@ -55,7 +55,8 @@ type place struct {
 }
 
 // checkInOn records member's check-in on the local day of at and credits its
-// points. It reports done == false if that day is checked in already. A
+// points. It reports done == false if that day is checked in already, and
+// returns a refusal while the member is suspended. A
 // check-in that arrives late, after the next day's, ends as it would have in
 // order: the next day's streak grows, and with it that day's points.
 func (f *feature) checkInOn(ctx context.Context, tx *store.Tx, member int64, where place, at time.Time) (r result, done bool, err error) {
@@ -64,6 +65,9 @@ func (f *feature) checkInOn(ctx context.Context, tx *store.Tx, member int64, whe
 		return r, false, err
 	}
 	if _, err := tx.LockedBalance(ctx, member); err != nil { // one check-in of a member at a time
+		return r, false, err
+	}
+	if err := f.allowed(ctx, tx, member, at); err != nil {
 		return r, false, err
 	}
 	day := store.DayOf(at, f.Zone)
@@ -123,7 +127,10 @@ func (f *feature) around(ctx context.Context, tx *store.Tx, member int64, day st
 // checkIn answers 签到.
 func (f *feature) checkIn(ctx context.Context, tx *store.Tx, m bot.Message) (bot.Reply, error) {
 	r, done, err := f.checkInOn(ctx, tx, m.Member.ID, placeOf(m), m.SentAt)
+	no, refused := errors.AsType[refusal](err)
 	switch {
+	case refused:
+		return bot.Reply{Text: string(no)}, nil
 	case err != nil:
 		return bot.Reply{}, err
 	case !done:
@@ -136,10 +143,19 @@ func (f *feature) checkIn(ctx context.Context, tx *store.Tx, m bot.Message) (bot
 
 func placeOf(m bot.Message) place { return place{group: m.Group.ID, mall: m.Group.MallID} }
 
-// What may be in the way of a 补签, in words for the member.
+// What may be in the way of a check-in or a 补签, in words for the member.
 type refusal string
 
 func (r refusal) Error() string { return string(r) }
+
+// allowed returns the refusal of a member who is suspended at a time.
+func (f *feature) allowed(ctx context.Context, tx *store.Tx, member int64, at time.Time) error {
+	until, err := tx.SuspendedUntil(ctx, member, at)
+	if err != nil || until.IsZero() {
+		return err
+	}
+	return refusal("因为违反群规，签到和积分暂停到 " + until.In(f.Zone).Format("1月2日 15:04") + "。有疑问请找群主。")
+}
 
 // repairBefore buys the check-in of the day before at's. The day counts for
 // the streak and earns nothing. It returns a refusal if the rules forbid it.
@@ -149,6 +165,9 @@ func (f *feature) repairBefore(ctx context.Context, tx *store.Tx, member int64, 
 		return r, err
 	}
 	if _, err := tx.LockedBalance(ctx, member); err != nil {
+		return r, err
+	}
+	if err := f.allowed(ctx, tx, member, at); err != nil {
 		return r, err
 	}
 	today := store.DayOf(at, f.Zone)

@@ -87,6 +87,9 @@ func (f *feature) postMember(ctx context.Context, tx *store.Tx, v portal.Visit) 
 		return portal.Result{Message: fmt.Sprintf("补签成功！连续 %d 天，现有 %d 分", r.streak, r.balance), Celebrate: true}, err
 	}
 	r, done, err := f.checkInOn(ctx, tx, v.Member.ID, where, v.Now)
+	if no, refused := errors.AsType[refusal](err); refused {
+		return portal.Result{}, portal.Invalid("", string(no))
+	}
 	if err != nil {
 		return portal.Result{}, err
 	}

@@ -111,8 +111,14 @@ func toSecond(t time.Time, zone *time.Location) string { return t.In(zone).Forma
 
 // judge returns the refusal of a member who does not meet the conditions.
 func (f *feature) judge(ctx context.Context, tx *store.Tx, d store.Draw, member int64, at time.Time) error {
+	until, err := tx.SuspendedUntil(ctx, member, at)
+	if err != nil {
+		return err
+	}
+	if !until.IsZero() {
+		return refuse("因为违反群规，抽奖暂停到 %s，有疑问请找群主。", toSecond(until, f.Zone))
+	}
 	var s standing
-	var err error
 	if d.MinPoints > 0 || d.Cost > 0 {
 		if s.points, err = ledger.Settle(ctx, tx, member, at); err != nil {
 			return err

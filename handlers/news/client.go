@@ -33,16 +33,16 @@ func (e errPrivate) Error() string {
 	return "地址 " + e.addr + " 不是公网地址，已拒绝；内部网络的来源要设置 news.allow_private_addresses: true"
 }
 
-// newClient returns a client that reads feeds. Unless private, it connects to
-// public addresses only: every address is looked at when it is connected to, so
-// neither a redirect nor a name that changes its address leads inside. Proxies
-// of the environment are not used: they would connect for it.
-func newClient(private bool) *http.Client {
+// newClient returns a client that reads feeds and connects only where allowed
+// says, nil being everywhere. Every address is looked at when it is connected
+// to, so neither a redirect nor a name that changes its address leads elsewhere.
+// Proxies of the environment are not used: they would connect for it.
+func newClient(allowed func(netip.Addr, uint16) bool) *http.Client {
 	dialer := &net.Dialer{Timeout: fetchTimeout}
-	if !private {
+	if allowed != nil {
 		dialer.ControlContext = func(_ context.Context, network, address string, _ syscall.RawConn) error {
-			addr, err := netip.ParseAddrPort(address)
-			if err != nil || !public(addr.Addr()) || !strings.HasPrefix(network, "tcp") {
+			a, err := netip.ParseAddrPort(address)
+			if err != nil || !strings.HasPrefix(network, "tcp") || !allowed(a.Addr(), a.Port()) {
 				return errPrivate{address}
 			}
 			return nil
@@ -103,7 +103,7 @@ var special = []netip.Prefix{
 var globalIPv6 = netip.MustParsePrefix("2000::/3")
 
 // public reports whether addr is on the public internet.
-func public(addr netip.Addr) bool {
+func public(addr netip.Addr, _ uint16) bool {
 	addr = addr.Unmap() // ::ffff:127.0.0.1 is 127.0.0.1
 	if !addr.IsValid() || addr.Zone() != "" || !addr.IsGlobalUnicast() || addr.IsPrivate() {
 		return false

@@ -20,7 +20,7 @@ const maxPost = 2048
 // none already. It is empty if nothing stands in it.
 func digest(day store.Day, items []store.NewsItem, extra, limit int) (text string, n int) {
 	var b strings.Builder
-	b.WriteString("早上好！" + style.DayText(day, day) + "的消息：")
+	b.WriteString("【每日资讯】" + style.DayText(day, day))
 	for n < len(items) {
 		next := fmt.Sprintf("\n\n%d. %s", n+1, items[n].Text)
 		if items[n].Link != "" {

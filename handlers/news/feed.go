@@ -117,6 +117,14 @@ func tooDeep(body []byte) bool {
 // markup matches tags and comments, but not 1 < 2.
 var markup = regexp.MustCompile(`(?s)<!--.*?-->|</?[a-zA-Z!][^<>]*>`)
 
+// inline matches tags that do not part words.
+var inline = regexp.MustCompile(`(?i)</?(?:a|b|big|code|em|font|i|mark|s|small|span|strong|sub|sup|u)(?:\s[^<>]*)?/?>`)
+
+// withoutMarkup returns s without tags and comments.
+func withoutMarkup(s string) string {
+	return markup.ReplaceAllString(inline.ReplaceAllString(s, ""), " ")
+}
+
 // cleanText returns s as one line of plain text of at most limit characters:
 // without markup, entities, control and invisible characters.
 func cleanText(s string, limit int) string {
@@ -124,9 +132,9 @@ func cleanText(s string, limit int) string {
 		s = s[:64*limit]
 	}
 	for range 2 { // markup is often escaped twice
-		s = html.UnescapeString(markup.ReplaceAllString(s, " "))
+		s = html.UnescapeString(withoutMarkup(s))
 	}
-	s = strings.Join(strings.Fields(plain(markup.ReplaceAllString(s, " "))), " ")
+	s = strings.Join(strings.Fields(plain(withoutMarkup(s))), " ")
 	if utf8.RuneCountInString(s) <= limit {
 		return s
 	}
@@ -170,7 +178,7 @@ func cleanLink(link string, base *url.URL) string {
 }
 
 // tracking are parameters of addresses that do not change where they lead.
-var tracking = regexp.MustCompile(`^(?i)(utm_\w+|spm|from|fbclid|gclid)$`)
+var tracking = regexp.MustCompile(`^(?i)(utm_\w+|spm|fbclid|gclid)$`)
 
 // linkKey is equal for links that lead to the same page; empty without a link.
 func linkKey(link string) string {

@@ -16,7 +16,6 @@ import (
 	"qunbot/handlers"
 	"qunbot/scheduler"
 	"qunbot/store"
-	"qunbot/wordfilter"
 )
 
 //go:embed *.html *.css
@@ -61,13 +60,17 @@ func newFeature(d handlers.Deps, c Config) *feature {
 			return nil
 		}
 	}
-	return &feature{d, c, newClient(c.AllowPrivateAddresses)}
+	client := newClient(public)
+	if c.AllowPrivateAddresses {
+		client = newClient(nil)
+	}
+	return &feature{d, c, client}
 }
 
 // hit returns the first word of the word list that stands in text, with the
 // words of one group (0: those of all groups); empty if there is none.
 func (f *feature) hit(group int64, text string) string {
-	hits := f.Words.Scan(groupKey(group), text, []wordfilter.Hit(nil))
+	hits := f.Words.Scan(groupKey(group), text, nil)
 	if len(hits) == 0 {
 		return ""
 	}

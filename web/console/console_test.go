@@ -597,6 +597,46 @@ func TestPagesLookAsTheyShould(t *testing.T) {
 	golden(t, "audit", body)
 }
 
+func TestGroupWebhook(t *testing.T) {
+	s := open(t)
+	s.signIn(store.Manager)
+	s.fill()
+	post := func(group, hook string) (*http.Response, string) {
+		_, body := s.get("/console/groups/" + group)
+		return s.post("/console/groups/"+group, url.Values{"_key": {formKey(t, body)}, "name": {"群"}, "mall": {"南湖店"}, "new_mall": {""}, "webhook": {hook}})
+	}
+	lane := func() (lane string) {
+		s.update(func(tx *store.Tx) error {
+			g, err := tx.Group(tx.Context(), 1)
+			lane = g.Lane()
+			return err
+		})
+		return lane
+	}
+	got, body := post("1", "你好")
+	want(t, "nonsense", got, body, 422, "这不像群机器人的地址")
+	got, body = post("1", "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=0123-4567-abcd")
+	want(t, "address", got, body, 303)
+	if lane() == "" {
+		t.Error("the group has no lane after its webhook was set")
+	}
+	if _, body = s.get("/console/groups/1"); strings.Contains(body, "0123-4567-abcd") || !strings.Contains(body, "已填写") {
+		t.Error("the page shows the key, or does not say that there is one")
+	}
+	got, body = post("1", "")
+	want(t, "left as it is", got, body, 303)
+	if lane() == "" {
+		t.Error("an empty field took the webhook away")
+	}
+	got, body = post("1", "删除")
+	want(t, "taken away", got, body, 303)
+	if lane() != "" {
+		t.Errorf("lane = %q after the webhook was taken away", lane())
+	}
+	got, body = post("2", "0123-4567-abcd")
+	want(t, "customer group", got, body, 422, "客户群里放不进群机器人")
+}
+
 // fill makes a mall with two groups, three members and what they said.
 func (s *site) fill() {
 	s.update(func(tx *store.Tx) error {

@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -232,7 +233,7 @@ func group(ctx context.Context, tx *store.Tx, v Visit) (any, error) {
 	for _, m := range malls {
 		choices = append(choices, Option{Value: m.Name, Label: m.Name})
 	}
-	return groupView{rows[0], kindOf(rows[0].Kind), choices, v.Fields("name", rows[0].Name, "mall", rows[0].Mall, "new_mall", ""),
+	return groupView{rows[0], kindOf(rows[0].Kind), choices, v.Fields("name", rows[0].Name, "mall", rows[0].Mall, "new_mall", "", "webhook", ""),
 		v.Operator.Role.Covers(store.Staff)}, nil
 }
 
@@ -243,6 +244,9 @@ type groupView struct {
 	Fields Fields
 	Change bool // the operator may change it
 }
+
+// Hookable reports whether a group robot may be in the group.
+func (g groupView) Hookable() bool { return g.Group.Kind == store.InternalGroup }
 
 // Heading implements Headed.
 func (g groupView) Heading() (title, purpose string) {
@@ -258,7 +262,8 @@ func changeGroup(ctx context.Context, tx *store.Tx, v Visit) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	if _, err := tx.Group(ctx, id); err != nil {
+	old, err := tx.Group(ctx, id)
+	if err != nil {
 		return Result{}, err
 	}
 	name, mallName := v.Value("name"), v.Value("mall")
@@ -283,7 +288,48 @@ func changeGroup(ctx context.Context, tx *store.Tx, v Visit) (Result, error) {
 	if err := tx.SetGroup(ctx, id, name, mall.ID); err != nil {
 		return Result{}, err
 	}
-	return Result{Object: "group " + strconv.FormatInt(id, 10), Detail: "群名 " + name + "，商场 " + mallName, Message: "已保存。"}, nil
+	detail := "群名 " + name + "，商场 " + mallName
+	if hook := v.Value("webhook"); hook != "" {
+		if err := changeWebhook(ctx, tx, v, old, hook); err != nil {
+			return Result{}, err
+		}
+		detail += "，换了 Webhook"
+	}
+	return Result{Object: "group " + strconv.FormatInt(id, 10), Detail: detail, Message: "已保存。"}, nil
+}
+
+// removeWebhook is what an operator writes to take a group's webhook away.
+const removeWebhook = "删除"
+
+var webhookKey = regexp.MustCompile(`^[A-Za-z0-9_-]{8,100}$`)
+
+// changeWebhook sets the group robot that posts into a group: its address, or
+// the key of it.
+func changeWebhook(ctx context.Context, tx *store.Tx, v Visit, group store.Group, hook string) error {
+	if !v.Operator.Role.Covers(store.Manager) {
+		return Invalid("webhook", "换 Webhook 要经理以上的权限。")
+	}
+	key := hook
+	if u, err := url.Parse(hook); err == nil && u.Query().Get("key") != "" {
+		key = u.Query().Get("key")
+	}
+	switch {
+	case hook == removeWebhook:
+		key = ""
+	case group.Kind == store.CustomerGroup:
+		return Invalid("", "客户群里放不进群机器人。")
+	case !webhookKey.MatchString(key):
+		return Invalid("webhook", "这不像群机器人的地址。在群里添加“消息推送”机器人，把它给出的整个地址粘贴过来。")
+	}
+	if err := tx.SetWebhook(ctx, group.ID, key, v.Now); err != nil {
+		return err
+	}
+	g, err := tx.Group(ctx, group.ID)
+	if err != nil || g.Lane() == "" {
+		return err
+	}
+	_, err = tx.ReviveLane(ctx, g.Lane()) // it may have been given up under this key
+	return err
 }
 
 // members lists members by number or name.

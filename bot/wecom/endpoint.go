@@ -1,0 +1,166 @@
+package wecom
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"qunbot/bot"
+)
+
+// An endpoint is a callback address: it answers the verification of the address
+// (GET) and deliveries (POST). What is not genuine gets a 4xx with an empty
+// body.
+type endpoint struct {
+	Config
+	cipher *Cipher
+	xml    bool // replies are XML, not JSON
+
+	// reply handles an opened delivery and returns its reply before it is
+	// encrypted; empty: nothing is said. It notes in steps what it did.
+	reply func(r *http.Request, plain []byte, steps *timing) ([]byte, error)
+}
+
+// ServeHTTP implements http.Handler.
+func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch r.Method {
+	case http.MethodGet:
+		e.verify(w, r)
+	case http.MethodPost:
+		e.receive(w, r)
+	default:
+		w.Header().Set("Allow", "GET, POST")
+		w.WriteHeader(http.StatusMethodNotAllowed)
+	}
+}
+
+func (e *endpoint) verify(w http.ResponseWriter, r *http.Request) {
+	echo, err := e.cipher.OpenEcho(r.URL.Query())
+	if err != nil {
+		e.refuse(w, r, 0, err)
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Write(echo)
+}
+
+func (e *endpoint) receive(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxDeliveryBytes))
+	if err != nil {
+		e.refuse(w, r, len(body), err)
+		return
+	}
+	steps := timing{now: e.Now}
+	steps.note("recv", strconv.Itoa(len(body))+" B")
+	steps.start()
+	query := r.URL.Query()
+	plain, err := e.cipher.OpenPost(query, body)
+	if err != nil {
+		e.refuse(w, r, len(body), err)
+		return
+	}
+	steps.note("verify", "ok") // the cipher checks the signature before it decrypts
+	steps.lap("decrypt")
+	reply, err := e.reply(r, plain, &steps)
+	if err != nil {
+		e.fail(w, r, len(body), err)
+		return
+	}
+	if len(reply) == 0 {
+		w.Header().Set("Server-Timing", steps.String())
+		return
+	}
+	steps.start()
+	sealed, contentType := e.seal(reply, query.Get("nonce"))
+	steps.lap("encrypt")
+	w.Header().Set("Server-Timing", steps.String())
+	w.Header().Set("Content-Type", contentType)
+	w.Write(sealed)
+}
+
+func (e *endpoint) seal(reply []byte, nonce string) (sealed []byte, contentType string) {
+	envelope := e.cipher.Seal(reply, e.Now().Unix(), nonce)
+	if e.xml {
+		return envelope.XML(), "text/xml; charset=utf-8"
+	}
+	return envelope.JSON(), "application/json; charset=utf-8"
+}
+
+// refuse answers a request that is not genuine or not well-formed.
+func (e *endpoint) refuse(w http.ResponseWriter, r *http.Request, size int, err error) {
+	status := http.StatusBadRequest
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		status = http.StatusRequestEntityTooLarge
+	} else if errors.Is(err, ErrBadSignature) || errors.Is(err, ErrBadReceiveID) {
+		status = http.StatusForbidden
+	}
+	e.Log.Warn("callback refused", "path", r.URL.Path, "from", r.RemoteAddr, "bytes", size, "status", status, "err", err)
+	w.WriteHeader(status)
+}
+
+// fail answers a genuine request that was not handled: the platform delivers
+// it again, unless it can never be handled.
+func (e *endpoint) fail(w http.ResponseWriter, r *http.Request, size int, err error) {
+	if errors.Is(err, bot.ErrSentAt) || errors.Is(err, ErrBadCallback) || errors.Is(err, ErrBadAppCallback) {
+		e.refuse(w, r, size, err)
+		return
+	}
+	if !errors.Is(err, bot.ErrBusy) { // overload would flood the log
+		e.Log.Error("callback not handled", "path", r.URL.Path, "err", err)
+	}
+	w.Header().Set("Retry-After", "1")
+	w.WriteHeader(http.StatusServiceUnavailable)
+}
+
+// fit returns text, or as many whole paragraphs or sentences of it as fit into
+// limit bytes, with a line that says how much is missing.
+func fit(text string, limit int) string {
+	const room = 64 // bytes for the line
+	if len(text) <= limit {
+		return text
+	}
+	parts := SplitText(text, limit-room)
+	return fmt.Sprintf("%s\n（内容太长，这是第 1 段，共 %d 段）", parts[0], len(parts))
+}
+
+// A timing collects how long the steps of an answer took, for the standard
+// Server-Timing header: durations in milliseconds.
+//
+// Source: https://www.w3.org/TR/server-timing/
+type timing struct {
+	now   func() time.Time
+	began time.Time
+	parts []string
+}
+
+func (t *timing) start() { t.began = t.now() }
+
+func (t *timing) lap(step string) { t.add(step, t.now().Sub(t.began)) }
+
+func (t *timing) add(step string, d time.Duration) {
+	t.parts = append(t.parts, fmt.Sprintf("%s;dur=%.3f", step, float64(d)/float64(time.Millisecond)))
+}
+
+func (t *timing) note(step, what string) {
+	if what != "" {
+		step += `;desc="` + url.PathEscape(what) + `"`
+	}
+	t.parts = append(t.parts, step)
+}
+
+// answered notes how the engine came to an answer.
+func (t *timing) answered(a bot.Answer) {
+	t.note("rule", a.Rule)
+	if a.Replayed {
+		t.note("replayed", "")
+	}
+	t.note("batch", strconv.Itoa(a.Batch))
+	t.add("commit", a.Commit)
+}
+
+func (t *timing) String() string { return strings.Join(t.parts, ", ") }

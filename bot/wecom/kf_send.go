@@ -1,0 +1,234 @@
+package wecom
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"qunbot/store"
+)
+
+const (
+	kfWindow    = 48 * time.Hour // after a customer's message, in which we may send
+	kfMargin    = time.Minute    // by which we keep clear of its end, for clocks that differ
+	kfAllowance = 5              // messages in a window; each message of the customer begins a new one
+	kfMaxParts  = 2              // of a text that is too long for one message
+)
+
+// Send sends text to the customer of lane, which is
+// kf/<open_kfid>/<external_userid>. A short text comes with the menu. It keeps
+// to the platform's rules: 5 messages within 48 h of the customer's last, and
+// none while staff serve; what they forbid is an *APIError of ClassData, with
+// the code that the platform would have answered. receipt is the message's
+// msgid.
+//
+// key makes the msgid, so that a message whose outcome is unknown can be sent
+// again with the same key without arriving twice. The platform has not
+// published with which code it refuses the second: whatever it refuses the
+// message with after a try of unknown outcome, but for the rules above, is
+// taken for that.
+//
+// Source: https://developer.work.weixin.qq.com/document/path/94677
+func (k *KF) Send(ctx context.Context, lane, text, key string) (receipt string, err error) {
+	account, customer, ok := kfLaneParts(lane)
+	switch {
+	case !ok:
+		return "", badData(opKFSend, "%q is no lane of a customer", lane)
+	case strings.TrimSpace(text) == "" || key == "":
+		return "", badData(opKFSend, "nothing to send, or no key")
+	}
+	s := kfSending{KF: k, account: account, customer: customer}
+	if err := s.book(ctx, key, len(SplitText(text, MaxKfTextBytes))); err != nil {
+		return "", err
+	}
+	for i, part := range k.parts(text, len(s.sends)) {
+		if s.sends[i].State == store.KFSent {
+			continue
+		}
+		part.Account, part.Customer, part.MsgID = account, customer, s.sends[i].ID
+		err := k.API.kfSend(ctx, part)
+		if err != nil && s.arrivedBefore(i, err) {
+			err = nil
+		}
+		if err := s.settle(ctx, i, err); err != nil {
+			return "", err
+		}
+	}
+	return s.sends[0].ID, nil
+}
+
+// parts returns text as n messages, of which the last says so if there was
+// more.
+func (k *KF) parts(text string, n int) []kfMessage {
+	if n == 1 {
+		if len(text) <= maxKFMenuHead {
+			return []kfMessage{k.menuMessage(text)}
+		}
+		if len(text) <= MaxKfTextBytes {
+			return []kfMessage{kfText(text)}
+		}
+	}
+	more := "（内容太长，没有说完）"
+	if k.Page != "" {
+		more = "（内容太长，请到会员页面看全部：" + k.Page + "）"
+	}
+	room := MaxKfTextBytes - len("（1/2）\n\n") - len(more)
+	if n == 1 {
+		return []kfMessage{kfText(SplitText(text, room)[0] + "\n" + more)}
+	}
+	split := SplitText(text, room)
+	var messages []kfMessage
+	for i, part := range split[:min(n, len(split))] {
+		if i == n-1 && len(split) > n {
+			part += "\n" + more
+		}
+		messages = append(messages, kfText(fmt.Sprintf("（%d/%d）\n%s", i+1, n, part)))
+	}
+	return messages
+}
+
+// A kfSending is one text on its way to a customer.
+type kfSending struct {
+	*KF
+	account, customer string
+	sends             []store.KFSend // the messages it is sent as
+	doubtful          []bool         // whether an earlier try may have arrived
+}
+
+// book reserves messages of the customer's allowance, at most want, before they
+// are sent: a crash can only lose some. What an earlier try has booked is used
+// again.
+func (s *kfSending) book(ctx context.Context, key string, want int) error {
+	now := s.Now()
+	var ids []string
+	for i := range kfMaxParts {
+		ids = append(ids, kfMsgID("kf", s.account, key, i))
+	}
+	return s.Store.Update(ctx, func(tx *store.Tx) error {
+		ctx := tx.Context()
+		s.sends, s.doubtful = nil, nil
+		talk, err := tx.LockKFSession(ctx, s.account, s.customer)
+		if err != nil {
+			return err
+		}
+		booked, err := tx.KFSends(ctx, ids)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			if send, again := booked[id]; again {
+				s.sends, s.doubtful = append(s.sends, send), append(s.doubtful, true)
+			}
+		}
+		if refused := s.refused(talk, now); refused != nil && !s.done() {
+			return refused
+		}
+		if len(s.sends) > 0 {
+			return nil
+		}
+		n := min(want, kfMaxParts, kfAllowance-talk.Sent)
+		for _, id := range ids[:n] {
+			s.sends = append(s.sends, store.KFSend{ID: id, Account: s.account, Customer: s.customer, BookedAt: now, State: store.KFSending})
+			s.doubtful = append(s.doubtful, false)
+		}
+		talk.Sent += n
+		if err := tx.AddKFSends(ctx, s.sends); err != nil {
+			return err
+		}
+		return tx.SetKFSession(ctx, talk)
+	})
+}
+
+// done reports whether all was sent by an earlier try.
+func (s *kfSending) done() bool {
+	for _, send := range s.sends {
+		if send.State != store.KFSent {
+			return false
+		}
+	}
+	return len(s.sends) > 0
+}
+
+// refused returns why nothing may be sent to the customer, or nil.
+func (s *kfSending) refused(talk store.KFSession, now time.Time) error {
+	refuse := func(code int, why string) error { return &APIError{Op: opKFSend, Code: code, Msg: why} }
+	switch {
+	case talk.State.Attended():
+		return refuse(codeKFWrongState, "not sent: staff serve the customer")
+	case now.Sub(talk.HeardAt) >= kfWindow-kfMargin:
+		return refuse(codeKFTooLate, "not sent: the customer has not written for 48 h")
+	case len(s.sends) == 0 && talk.Sent >= kfAllowance:
+		return refuse(codeKFOverFive, "not sent: 5 messages since the customer wrote last")
+	}
+	return nil
+}
+
+// arrivedBefore reports whether err refuses a message because an earlier try of
+// unknown outcome has arrived.
+func (s *kfSending) arrivedBefore(i int, err error) bool {
+	if !s.doubtful[i] || classOf(err) != ClassData || codeOf(err) == 0 {
+		return false
+	}
+	switch codeOf(err) {
+	case codeKFOverFive, codeKFTooLate, codeKFEnded, codeKFTransition, codeKFWrongState:
+		return false
+	}
+	s.Log.Info("message to a customer had arrived before", "account", s.account, "msgid", s.sends[i].ID, "err", err)
+	return true
+}
+
+// settle notes how the sending of message i went, and returns sendErr.
+func (s *kfSending) settle(ctx context.Context, i int, sendErr error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	err := s.Store.Update(ctx, func(tx *store.Tx) error { return s.note(tx, i, sendErr) })
+	if err != nil { // it stays booked, and is taken for one that may have arrived
+		s.Log.Warn("message to a customer not noted", "account", s.account, "msgid", s.sends[i].ID, "err", err)
+	}
+	switch codeOf(sendErr) {
+	case codeKFWrongState, codeKFEnded, codeKFTransition:
+		if err := s.readState(ctx, s.account, s.customer); err != nil {
+			s.Log.Warn("state of a talk not stored", "account", s.account, "err", err)
+		}
+	}
+	return sendErr
+}
+
+func (s *kfSending) note(tx *store.Tx, i int, sendErr error) error {
+	ctx := tx.Context()
+	if sendErr != nil && classOf(sendErr) == ClassUnknown {
+		return nil // it stays booked
+	}
+	talk, err := tx.LockKFSession(ctx, s.account, s.customer)
+	if err != nil {
+		return err
+	}
+	if sendErr == nil {
+		if talk.State == store.KFNew { // whoever is answered by us is served by us
+			talk.State = store.KFBot
+		}
+		if err := tx.SetKFSend(ctx, s.sends[i].ID, store.KFSent); err != nil {
+			return err
+		}
+		return tx.SetKFSession(ctx, talk)
+	}
+	// Nothing arrived by this try: what no earlier one may have sent is free
+	// again. A text of which a part was sent keeps its bookings for the rest.
+	var free []string
+	for j := range s.sends {
+		if i == 0 && !s.doubtful[j] {
+			free = append(free, s.sends[j].ID)
+		}
+	}
+	if len(free) > 0 {
+		if err := tx.DeleteKFSends(ctx, free); err != nil {
+			return err
+		}
+		talk.Sent = max(0, talk.Sent-len(free))
+	}
+	if codeOf(sendErr) == codeKFOverFive { // somebody else has sent
+		talk.Sent = kfAllowance
+	}
+	return tx.SetKFSession(ctx, talk)
+}

@@ -1,0 +1,255 @@
+package announce
+
+import (
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"qunbot/bot"
+	"qunbot/bot/bottest"
+	"qunbot/handlers"
+	"qunbot/store"
+	"qunbot/store/storetest"
+	"qunbot/web/console"
+	"qunbot/wordfilter"
+)
+
+func TestMain(m *testing.M) { storetest.Main(m) }
+
+var now = time.Date(2026, 11, 22, 1, 0, 0, 0, time.UTC) // 09:00 in Asia/Shanghai
+
+// fill makes two malls: groups 1 and 3 of the first, 2 of the second. Group 2
+// has no webhook.
+func fill(t *testing.T, db *store.Store) {
+	t.Helper()
+	err := db.Update(t.Context(), func(tx *store.Tx) error {
+		for i, name := range []string{"南湖店", "北湖店", "南湖店"} {
+			m, err := tx.MallNamed(tx.Context(), name)
+			if err != nil {
+				return err
+			}
+			g := store.Group{ChatID: "wrk" + string(rune('1'+i)), Kind: store.InternalGroup, Name: []string{"一号粉丝群", "二号粉丝群", ""}[i], MallID: m.ID, CreatedAt: now}
+			if _, err := tx.AddGroup(tx.Context(), g); err != nil {
+				return err
+			}
+		}
+		if err := tx.SetWebhook(tx.Context(), 1, "A", now); err != nil {
+			return err
+		}
+		return tx.SetWebhook(tx.Context(), 3, "B", now)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func deps(t *testing.T, db *store.Store, clock func() time.Time) handlers.Deps {
+	t.Helper()
+	words, err := wordfilter.New([]wordfilter.Word{{Text: "刷单"}}, wordfilter.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := handlers.Deps{Store: db, Words: wordfilter.NewHolder(), Now: clock, Zone: db.Zone(), Log: slog.New(slog.DiscardHandler)}
+	d.Words.Swap(&wordfilter.Set{Base: words})
+	return d
+}
+
+func engine(t *testing.T, d handlers.Deps) *bot.Engine {
+	t.Helper()
+	app, err := handlers.Register(d, []handlers.Feature{New(d)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return app.Engine
+}
+
+func TestTranscripts(t *testing.T) {
+	bottest.Play(t, func(t *testing.T, db *store.Store, clock func() time.Time) *bot.Engine {
+		fill(t, db)
+		return engine(t, deps(t, db, clock))
+	})
+}
+
+// posts returns the announcements as "lane text", the oldest first.
+func posts(t *testing.T, db *store.Store) (list []string) {
+	t.Helper()
+	err := db.View(t.Context(), func(tx *store.Tx) error {
+		list = nil
+		rows, err := tx.Posts(tx.Context(), store.PostFilter{Item: item, Limit: 100})
+		for _, p := range rows {
+			list = append(list, p.Lane+" "+p.Text)
+			if p.Delivery != store.AtLeastOnce || p.ExpiresAt == nil {
+				t.Errorf("post = %+v, want at least once, with an end", p)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Reverse(list)
+	return list
+}
+
+func audits(t *testing.T, db *store.Store) (list []string) {
+	t.Helper()
+	err := db.View(t.Context(), func(tx *store.Tx) error {
+		list = nil
+		rows, err := tx.Audits(tx.Context(), 0, 100)
+		for _, a := range rows {
+			list = append(list, a.Action+" "+a.Object+" "+a.Detail)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// What is said is posted once, also when it is delivered twice, and noted.
+func TestSaid(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.Store) {
+		fill(t, db)
+		err := db.Update(t.Context(), func(tx *store.Tx) error {
+			_, err := tx.PutOperator(tx.Context(), store.Operator{UserID: "boss", Name: "店长", Role: store.Staff, CreatedAt: now})
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := engine(t, deps(t, db, func() time.Time { return now }))
+		bottest.Run(t, e)
+		say := func(key, chat, text string) string {
+			t.Helper()
+			a, err := e.Handle(t.Context(), bot.Message{Key: key, Endpoint: "test", ChatID: chat, ChatKind: store.InternalGroup,
+				From: store.Identity{Kind: store.UserID, Value: "boss"}, Text: text, Addressed: true, SentAt: now})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return a.Text
+		}
+		for range 2 {
+			if got := say("a", "wrk1", "/公告 今晚抽奖\n一楼中庭 \uFDD01\uFDD1"); got != "好，马上发。" {
+				t.Errorf("answer = %q", got)
+			}
+		}
+		say("b", "", "/公告 3 明天见")
+		if got := say("c", "wrk2", "/公告 今晚抽奖"); !strings.Contains(got, "“二号粉丝群”还发不了公告") || !strings.Contains(got, "Webhook 地址") {
+			t.Errorf("answer in a group without a webhook = %q, want what to set up", got)
+		}
+		if got := say("d", "wrk1", "/公告 "+strings.Repeat("字", 683)); !strings.HasPrefix(got, "太长了：有 2049 字节，最多 2048") {
+			t.Errorf("answer to a long one = %q", got)
+		}
+		if got := say("e", "wrk1", "/公告 "+strings.Repeat("字", 682)+"ab"); got != "好，马上发。" {
+			t.Errorf("answer to one of 2048 bytes = %q", got)
+		}
+		want := []string{"webhook/1 今晚抽奖\n一楼中庭 1", "webhook/2 明天见", "webhook/1 " + strings.Repeat("字", 682) + "ab"}
+		if got := posts(t, db); !slices.Equal(got, want) {
+			t.Errorf("posts = %q, want %q", got, want)
+		}
+		if got := audits(t, db); len(got) != 3 || got[1] != "/公告 group 3 明天见" {
+			t.Errorf("audits = %q, want one a post", got)
+		}
+	})
+}
+
+func TestCutNumber(t *testing.T) {
+	for text, want := range map[string]struct {
+		number int64
+		rest   string
+	}{
+		"3 楼停车场": {3, "楼停车场"}, "１２\n一\n二": {12, "一\n二"}, "3": {3, ""}, "3楼": {0, "3楼"}, "0 a": {0, "0 a"}, "-1 a": {0, "-1 a"},
+		"99999999999999999999 a": {0, "99999999999999999999 a"}, "": {0, ""},
+	} {
+		if n, rest := cutNumber(text); n != want.number || rest != want.rest {
+			t.Errorf("cutNumber(%q) = %d, %q, want %d, %q", text, n, rest, want.number, want.rest)
+		}
+	}
+}
+
+var formKey = regexp.MustCompile(`name="_key" value="([A-Z0-9]+)"`)
+
+// The page shows what would be posted, and posts it to the chosen groups once.
+func TestConsole(t *testing.T) {
+	db := storetest.Open(t)
+	fill(t, db)
+	d := deps(t, db, func() time.Time { return now })
+	c, err := console.New(console.Config{Store: db, Pages: New(d).Console, Now: d.Now, Log: d.Log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	c.Mount(mux)
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	jar, _ := cookiejar.New(nil)
+	client := &http.Client{Jar: jar}
+	body := func(resp *http.Response, err error) string {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		b, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	var token string
+	err = db.Update(t.Context(), func(tx *store.Tx) error {
+		o, err := tx.PutOperator(tx.Context(), store.Operator{UserID: "boss", Name: "店长", Role: store.Staff, CreatedAt: now})
+		if err != nil {
+			return err
+		}
+		token, err = tx.AddLoginLink(tx.Context(), o.ID, now.Add(time.Hour))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	body(client.PostForm(console.LoginURL(server.URL, token), nil))
+	address := server.URL + "/console/monthly/announce"
+
+	page := body(client.Get(address + "?" + url.Values{"text": {"今晚<抽奖>"}, "mall": {"1"}, "group": {"2"}}.Encode()))
+	for _, want := range []string{"今晚&lt;抽奖&gt;", "会发到 2 个群，另有 1 个发不了", `value="1" checked`, "没有消息推送机器人"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the preview lacks %q:\n%s", want, page)
+		}
+	}
+	form := url.Values{"_key": {formKey.FindStringSubmatch(page)[1]}, "text": {"今晚抽奖\r\n一楼"}, "group": {"1", "3"}}
+	for range 2 {
+		if got := body(client.PostForm(address, form)); !strings.Contains(got, "今晚抽奖") {
+			t.Errorf("after posting:\n%s", got)
+		}
+	}
+	if got, want := posts(t, db), []string{"webhook/1 今晚抽奖\n一楼", "webhook/2 今晚抽奖\n一楼"}; !slices.Equal(got, want) {
+		t.Errorf("posts = %q, want %q", got, want)
+	}
+	if got := audits(t, db); len(got) != 1 || !strings.Contains(got[0], "groups [1 3]: 今晚抽奖") {
+		t.Errorf("audits = %q, want one", got)
+	}
+	for problem, form := range map[string]url.Values{
+		"写上要说的话。":   {"text": {" "}, "group": {"1"}},
+		"含有敏感词“刷单”": {"text": {"招聘刷单员"}, "group": {"1"}},
+		"还没有选能发的群":  {"text": {"今晚抽奖"}, "group": {"2"}},
+		"太长了":       {"text": {strings.Repeat("字", 683)}, "group": {"1"}},
+	} {
+		form.Set("_key", formKey.FindStringSubmatch(body(client.Get(address)))[1])
+		if got := body(client.PostForm(address, form)); !strings.Contains(got, problem) {
+			t.Errorf("posting %v lacks %q", form, problem)
+		}
+	}
+	if got := posts(t, db); len(got) != 2 {
+		t.Errorf("posts = %q, want none more", got)
+	}
+}

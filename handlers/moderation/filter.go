@@ -1,0 +1,214 @@
+package moderation
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"qunbot/handlers"
+	"qunbot/store"
+	"qunbot/wordfilter"
+)
+
+// A Filter finds the sensitive words in texts, as the database lists them.
+//
+// Every transaction that scans reads the words' version. Where it is not the
+// one that was compiled, because somebody changed the words here or in another
+// replica, they are read and compiled aside, once, and swapped into Deps.Words;
+// scans under way are not held up.
+type Filter struct {
+	deps    handlers.Deps
+	current atomic.Pointer[compiled]
+	build   sync.Mutex // one builds, the others wait for what it builds
+}
+
+// compiled is the words of one version.
+type compiled struct {
+	version string
+	set     *wordfilter.Set
+}
+
+// NewFilter returns a filter that swaps its matchers into d.Words. A program
+// has one.
+func NewFilter(d handlers.Deps) *Filter {
+	if d.Words == nil {
+		d.Words = wordfilter.NewHolder()
+	}
+	return &Filter{deps: d}
+}
+
+// GroupKey is how a wordfilter.Holder names a group.
+func GroupKey(group int64) string { return strconv.FormatInt(group, 10) }
+
+// Load compiles the words, so that Deps.Words finds them before the first
+// message comes.
+func (f *Filter) Load(ctx context.Context) error {
+	return f.deps.Store.View(ctx, func(tx *store.Tx) error {
+		_, err := f.set(tx.Context(), tx)
+		return err
+	})
+}
+
+// Scan returns the words in text that count in a group (0: in a 1:1 chat, or
+// wherever), as tx sees them.
+func (f *Filter) Scan(ctx context.Context, tx *store.Tx, group int64, text string) ([]wordfilter.Hit, error) {
+	set, err := f.set(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	return set.For(GroupKey(group)).Scan(text, nil), nil
+}
+
+// Check says, for operators, why text must not be sent to a group (0: to any),
+// or returns an empty text if it may. Words that only call for a reminder do
+// not keep a text back.
+func (f *Filter) Check(ctx context.Context, tx *store.Tx, group int64, text string) (problem string, err error) {
+	hits, err := f.Scan(ctx, tx, group, text)
+	if err != nil {
+		return "", err
+	}
+	var words []string
+	seen := map[string]bool{}
+	for _, h := range hits {
+		if h.Word.Level == wordfilter.Remind || seen[h.Word.Text] {
+			continue
+		}
+		seen[h.Word.Text] = true
+		words = append(words, describeHit(h))
+	}
+	if len(words) == 0 {
+		return "", nil
+	}
+	return "内容里有敏感词：" + strings.Join(words, "、") + "。请改一改再发。", nil
+}
+
+// describeHit names a word that was found, with what is known about it. It
+// does not quote the text that it was found in.
+func describeHit(h wordfilter.Hit) string {
+	about := h.Word.Level.String()
+	if h.Word.Category != "" {
+		about += "，" + h.Word.Category
+	}
+	return fmt.Sprintf("“%s”（%s，%s）", h.Word.Text, about, h.How)
+}
+
+// set returns the matchers of the words as tx sees them.
+func (f *Filter) set(ctx context.Context, tx *store.Tx) (*wordfilter.Set, error) {
+	version, err := tx.WordsVersion(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if c := f.current.Load(); c != nil && c.version == version {
+		return c.set, nil
+	}
+	f.build.Lock()
+	defer f.build.Unlock()
+	if c := f.current.Load(); c != nil && c.version == version {
+		return c.set, nil
+	}
+	rows, err := tx.AllWords(ctx)
+	if err != nil {
+		return nil, err
+	}
+	set, err := newSet(rows)
+	if err != nil {
+		return nil, err
+	}
+	f.current.Store(&compiled{version, set})
+	f.deps.Words.Swap(set)
+	return set, nil
+}
+
+// A list is the words and allowed phrases of one group, or of all.
+type list struct {
+	words []wordfilter.Word
+	allow []string
+	own   map[string]bool // folded words
+}
+
+// newSet compiles rows. What a group lists goes before what all groups share:
+// the same word counts there with the group's level.
+func newSet(rows []store.SensitiveWord) (*wordfilter.Set, error) {
+	lists := map[int64]*list{0: {}}
+	for _, r := range rows {
+		l := lists[r.GroupID]
+		if l == nil {
+			l = &list{own: map[string]bool{}}
+			lists[r.GroupID] = l
+		}
+		if r.Allow {
+			l.allow = append(l.allow, r.Text)
+			continue
+		}
+		l.words = append(l.words, wordOf(r))
+		if r.GroupID != 0 {
+			l.own[r.Folded] = true
+		}
+	}
+	base, err := wordfilter.New(lists[0].words, wordfilter.Options{Allow: lists[0].allow})
+	if err != nil {
+		return nil, fmt.Errorf("compile sensitive words: %w", err)
+	}
+	set := &wordfilter.Set{Base: base, Groups: map[string]*wordfilter.Matcher{}}
+	for group, l := range lists {
+		if group == 0 {
+			continue
+		}
+		below := base
+		if len(l.own) > 0 {
+			below, err = base.Overlay(nil, wordfilter.Options{Skip: func(w wordfilter.Word) bool { return l.own[fold(w.Text)] }})
+			if err != nil {
+				return nil, fmt.Errorf("compile sensitive words of group %d: %w", group, err)
+			}
+		}
+		set.Groups[GroupKey(group)], err = below.Overlay(l.words, wordfilter.Options{Allow: l.allow})
+		if err != nil {
+			return nil, fmt.Errorf("compile sensitive words of group %d: %w", group, err)
+		}
+	}
+	return set, nil
+}
+
+func wordOf(r store.SensitiveWord) wordfilter.Word {
+	return wordfilter.Word{Text: r.Text, Category: r.Category, Level: levelOf(r.Level), Exact: r.Exact, Embedded: r.Embedded}
+}
+
+// levelOf returns what the engine calls a level.
+func levelOf(l store.WordLevel) wordfilter.Level {
+	switch l {
+	case store.LevelBlock:
+		return wordfilter.Block
+	case store.LevelWarn:
+		return wordfilter.Warn
+	}
+	return wordfilter.Remind
+}
+
+// storedLevel is the inverse of levelOf.
+func storedLevel(l wordfilter.Level) store.WordLevel {
+	switch l {
+	case wordfilter.Block:
+		return store.LevelBlock
+	case wordfilter.Warn:
+		return store.LevelWarn
+	}
+	return store.LevelRemind
+}
+
+// levelWord is what people call a level.
+func levelWord(l store.WordLevel) string { return levelOf(l).String() }
+
+// worst returns the most serious of hits, the first of equals. There must be
+// one.
+func worst(hits []wordfilter.Hit) wordfilter.Hit {
+	found := hits[0]
+	for _, h := range hits[1:] {
+		if h.Word.Level > found.Word.Level {
+			found = h
+		}
+	}
+	return found
+}

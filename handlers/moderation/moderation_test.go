@@ -1,0 +1,483 @@
+package moderation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"qunbot/bot"
+	"qunbot/bot/bottest"
+	"qunbot/handlers"
+	"qunbot/handlers/checkin"
+	"qunbot/handlers/points"
+	"qunbot/ledger"
+	"qunbot/store"
+	"qunbot/store/storetest"
+	"qunbot/wordfilter"
+)
+
+func TestMain(m *testing.M) { storetest.Main(m) }
+
+func deps(db *store.Store, now func() time.Time) handlers.Deps {
+	return handlers.Deps{Store: db, Words: wordfilter.NewHolder(), Now: now, Zone: db.Zone(), Log: slog.New(slog.DiscardHandler)}
+}
+
+func TestTranscripts(t *testing.T) {
+	bottest.Play(t, func(t *testing.T, db *store.Store, now func() time.Time) *bot.Engine {
+		d := deps(db, now)
+		app, err := handlers.Register(d, []handlers.Feature{New(d, Config{}), checkin.New(d), points.New(d)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return app.Engine
+	})
+}
+
+// asked is a chat of members with an engine: one replica.
+type asked struct {
+	t      *testing.T
+	db     *store.Store
+	deps   handlers.Deps
+	filter *Filter
+	engine *bot.Engine
+	now    time.Time
+	told   map[string]string // what staff were told, by key
+}
+
+var noon = time.Date(2026, 11, 20, 4, 0, 0, 0, time.UTC) // 12:00 in Asia/Shanghai
+
+func chat(t *testing.T, db *store.Store) *asked {
+	t.Helper()
+	a := &asked{t: t, db: db, now: noon, told: map[string]string{}}
+	a.deps = deps(db, func() time.Time { return a.now })
+	a.filter = NewFilter(a.deps)
+	app, err := handlers.Register(a.deps, []handlers.Feature{New(a.deps, Config{
+		Filter: a.filter, PublicURL: "https://fans.example.com/",
+		Notify: func(_ context.Context, _ *store.Tx, key, text string) error { a.told[key] = text; return nil },
+	}), checkin.New(a.deps)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.engine = app.Engine
+	bottest.Run(t, a.engine)
+	return a
+}
+
+func (a *asked) update(fn func(tx *store.Tx) error) {
+	a.t.Helper()
+	if err := a.db.Update(a.t.Context(), fn); err != nil {
+		a.t.Fatal(err)
+	}
+}
+
+// add stores words such as "加微信 拦截 引流" for a group.
+func (a *asked) add(group int64, lines ...string) {
+	a.t.Helper()
+	a.update(func(tx *store.Tx) error {
+		words, _, err := readLines(strings.Join(lines, "\n"), store.SensitiveWord{GroupID: group, Level: store.LevelWarn, CreatedAt: noon})
+		if err != nil {
+			return err
+		}
+		return tx.AddWords(tx.Context(), words)
+	})
+}
+
+func (a *asked) message(key, who, group, text string) bot.Message {
+	return bot.Message{Key: store.Key("test", key), Endpoint: "test", BotName: "小助手", ChatID: group, ChatKind: store.InternalGroup,
+		From: store.Identity{Kind: store.UserID, Value: who}, Text: text, Addressed: true, SentAt: a.now}
+}
+
+func (a *asked) handle(m bot.Message) bot.Answer {
+	a.t.Helper()
+	answer, err := a.engine.Handle(a.t.Context(), m)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return answer
+}
+
+func (a *asked) strikes(f store.StrikeFilter) (list []store.StrikeRow) {
+	a.t.Helper()
+	f.Limit = 1000
+	a.update(func(tx *store.Tx) (err error) {
+		list, err = tx.StrikeRows(tx.Context(), f)
+		return err
+	})
+	return list
+}
+
+// What staff are told holds ids, the word and the way to the evidence, and
+// nothing of the message.
+func TestStaffAreTold(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.Store) {
+		a := chat(t, db)
+		a.add(0, "加微信 拦截 引流", "代购 提醒")
+		if got := a.handle(a.message("1", "小王", "wrk1", "大家加*微*信，密码 9527")); got.Outcome != store.Stopped || got.Rule != "moderation 拦截" {
+			t.Errorf("answer = %+v, want it stopped by 拦截", got)
+		}
+		overheard := a.message("2", "小李", "wrk1", "加微信")
+		overheard.Addressed = false
+		if got := a.handle(overheard); got.Outcome != store.Stopped || got.Text != "" {
+			t.Errorf("answer to what was overheard = %+v, want it stopped without a word", got)
+		}
+		a.handle(a.message("3", "小赵", "wrk1", "求代购"))
+		a.handle(a.message("4", "小赵", "wrk1", "还要代购"))
+		told := a.told["moderation.strike:test%3A1"]
+		for _, want := range []string{bot.Name(1), "会员 1", "未命名群 wrk1", "“加微信”（拦截，引流，夹杂）", "30 天内第 1 次，警告", "请群主",
+			"https://fans.example.com/console/moderation/strikes/1", "test:1"} {
+			if !strings.Contains(told, want) {
+				t.Errorf("staff were told %q, want %q in it", told, want)
+			}
+		}
+		if strings.Contains(told, "9527") || strings.Contains(told, "小王") {
+			t.Errorf("staff were told %q, want nothing of the message and no name", told)
+		}
+		if len(a.told) != 3 || !strings.Contains(a.told["moderation.remind:3:2026-11-20"], "decisions?member=3") {
+			t.Errorf("staff were told %q, want two strikes and one reminder a day", a.told)
+		}
+		if list := a.strikes(store.StrikeFilter{}); len(list) != 2 || list[1].How != "夹杂" || list[1].Text == "" {
+			t.Errorf("strikes = %+v, want two, the first with what was said", list)
+		}
+	})
+}
+
+// A message counts once, also when the stored answers are gone.
+func TestRedeliveryCountsOnce(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.Store) {
+		a := chat(t, db)
+		a.add(0, "刷单")
+		a.handle(a.message("0", "小王", "wrk1", "签到"))
+		for _, key := range []string{"1", "2", "3"} {
+			first := a.handle(a.message(key, "小王", "wrk1", "刷单"))
+			if again := a.handle(a.message(key, "小王", "wrk1", "刷单")); again.Text != first.Text || !again.Replayed {
+				t.Errorf("again = %+v, want %q", again, first.Text)
+			}
+			a.update(func(tx *store.Tx) error { // as if it were delivered after the answers were pruned
+				late := a.message(key, "小王", "wrk1", "刷单")
+				late.Member.ID = 1
+				f := &feature{a.deps, Config{Filter: a.filter}}
+				reply, stop, err := f.screen(tx.Context(), tx, late)
+				if !stop || !strings.HasSuffix(reply.Text, strings.TrimPrefix(first.Text, "会员 1")) {
+					t.Errorf("late = %q, want %q", reply.Text, first.Text)
+				}
+				return err
+			})
+		}
+		if n := len(a.strikes(store.StrikeFilter{})); n != 3 {
+			t.Errorf("%d strikes, want 3", n)
+		}
+		a.update(func(tx *store.Tx) error {
+			entries, err := tx.EntriesOf(tx.Context(), 1, 0, 10)
+			if len(entries) != 2 {
+				t.Errorf("entries = %+v, want the check-in and one deduction", entries)
+			}
+			return err
+		})
+	})
+}
+
+// What one replica changes, the other knows with its next message, also when a
+// change was rolled back in between.
+func TestNothingStaleAcrossReplicas(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.Store) {
+		one, two := chat(t, db), chat(t, db)
+		n := 0
+		ask := func(a *asked, who string, stopped bool) {
+			t.Helper()
+			n++
+			if got := a.handle(a.message(fmt.Sprint(n), who, "wrk1", "刷单")); (got.Outcome == store.Stopped) != stopped {
+				t.Errorf("answer %d = %+v, want it stopped: %t", n, got, stopped)
+			}
+		}
+		ask(one, "小王", false)
+		ask(two, "小王", false)
+		one.add(0, "刷单")
+		ask(one, "小王", true)
+		ask(two, "小王", true)
+		boom := errors.New("boom")
+		err := db.Update(t.Context(), func(tx *store.Tx) error {
+			if _, err := tx.DeleteWords(tx.Context(), []int64{1}); err != nil {
+				return err
+			}
+			if hits, err := two.filter.Scan(tx.Context(), tx, 0, "刷单"); err != nil || len(hits) != 0 { // compiled by what is rolled back
+				t.Errorf("Scan after the deletion = %v, %v, want none", hits, err)
+			}
+			return boom
+		})
+		if !errors.Is(err, boom) {
+			t.Fatal(err)
+		}
+		ask(two, "小李", true)
+		two.update(func(tx *store.Tx) error {
+			_, err := tx.DeleteWords(tx.Context(), []int64{1})
+			return err
+		})
+		ask(one, "小李", false)
+		if hits := two.deps.Words.Scan("", "刷单", nil); len(hits) != 1 {
+			t.Errorf("a replica that saw no transaction since finds %v", hits)
+		}
+		if err := two.filter.Load(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if hits := two.deps.Words.Scan("", "刷单", nil); len(hits) != 0 {
+			t.Errorf("after Load it finds %v", hits)
+		}
+	})
+}
+
+func TestGroupsHaveTheirOwn(t *testing.T) {
+	set, err := newSet([]store.SensitiveWord{
+		{Text: "加微信", Folded: "加微信", Level: store.LevelBlock},
+		{Text: "刷单", Folded: "刷单", Level: store.LevelWarn},
+		{Text: "加微信", Folded: "加微信", Level: store.LevelRemind, GroupID: 7},
+		{Text: "剧透", Folded: "剧透", Level: store.LevelWarn, GroupID: 7},
+		{Text: "刷单小游戏", Folded: "刷单小游戏", Allow: true, GroupID: 8},
+		{Text: "不要刷单", Folded: "不要刷单", Allow: true},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		group int64
+		text  string
+		want  string
+	}{
+		{0, "加微信", "加微信拦截"},
+		{7, "加微信", "加微信提醒"},
+		{8, "加微信", "加微信拦截"},
+		{0, "别剧透", ""},
+		{7, "别剧透", "剧透警告"},
+		{0, "来玩刷单小游戏", "刷单警告"},
+		{8, "来玩刷单小游戏", ""},
+		{7, "大家不要刷单", ""},
+		{7, "刷单，不要刷单", "刷单警告"},
+	} {
+		got := ""
+		for _, h := range set.For(GroupKey(tt.group)).Scan(tt.text, nil) {
+			got += h.Word.Text + h.Word.Level.String()
+		}
+		if got != tt.want {
+			t.Errorf("group %d: %s finds %q, want %q", tt.group, tt.text, got, tt.want)
+		}
+	}
+}
+
+func TestCheck(t *testing.T) {
+	a := chat(t, storetest.Open(t))
+	a.add(0, "加微信 拦截 引流", "代购 提醒", "刷单")
+	a.update(func(tx *store.Tx) error {
+		for text, want := range map[string]string{
+			"周末来玩":            "",
+			"代购指南":            "",
+			"加微信，刷单，加微信":      "内容里有敏感词：“加微信”（拦截，引流，原文）、“刷单”（警告，原文）。请改一改再发。",
+			"周六满减，＋v x 报名刷*单": "内容里有敏感词：“加微信”（拦截，引流，别称）、“刷单”（警告，夹杂）。请改一改再发。",
+		} {
+			if got, err := a.filter.Check(tx.Context(), tx, 0, text); got != want || err != nil {
+				t.Errorf("Check(%s) = %q, %v, want %q", text, got, err, want)
+			}
+		}
+		return nil
+	})
+}
+
+// Words change while others scan, in their transactions and without: each scan
+// sees one state of the words, whole. It is worth most with -race.
+func TestReloadUnderLoad(t *testing.T) {
+	a := chat(t, storetest.Open(t))
+	a.add(0, "刷单")
+	if err := a.filter.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	var scanning sync.WaitGroup
+	for range 3 {
+		scanning.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				err := a.db.View(t.Context(), func(tx *store.Tx) error {
+					words, err := tx.CountWords(tx.Context(), store.WordFilter{})
+					if err != nil {
+						return err
+					}
+					hits, err := a.filter.Scan(tx.Context(), tx, 0, "刷单刷屏")
+					if int64(len(hits)) != words {
+						t.Errorf("%d hits of %d words", len(hits), words)
+					}
+					return err
+				})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if hits := a.deps.Words.Scan("", "刷单刷屏", nil); len(hits) != 1 && len(hits) != 2 {
+					t.Errorf("hits = %v", hits)
+				}
+			}
+		})
+	}
+	for range 20 {
+		a.add(0, "刷屏")
+		a.update(func(tx *store.Tx) error {
+			words, err := tx.WordsOf(tx.Context(), []string{"刷屏"})
+			if err != nil {
+				return err
+			}
+			_, err = tx.DeleteWords(tx.Context(), []int64{words[0].ID})
+			return err
+		})
+	}
+	close(done)
+	scanning.Wait()
+}
+
+// The ladder holds whatever members say when: a model that knows only the rule
+// comes to the same strikes, points and suspensions.
+func TestLadderProperty(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.Store) {
+		a := chat(t, db)
+		a.add(0, "刷单", "加微信 拦截")
+		dice := rand.New(rand.NewPCG(7, 11))
+		said := map[string][]time.Time{}
+		until := map[string]time.Time{}
+		points := map[string]int64{}
+		who := []string{"a", "b", "c"}
+		for n := range 120 {
+			a.now = a.now.Add(time.Duration(dice.Int64N(int64(4 * day))).Truncate(time.Second))
+			name := who[dice.IntN(len(who))]
+			if dice.IntN(3) == 0 { // points to lose
+				earned := 1 + dice.Int64N(12)
+				points[name] += earned
+				a.update(func(tx *store.Tx) error {
+					members, err := tx.MembersOf(tx.Context(), []store.Identity{{Kind: store.UserID, Value: name}}, a.now)
+					if err != nil {
+						return err
+					}
+					_, _, err = ledger.Award(tx.Context(), tx, ledger.Earning{Member: members[0].ID, Rule: "test", Base: earned, Key: store.Key("in", n), At: a.now})
+					return err
+				})
+			}
+			a.handle(a.message(fmt.Sprint(n), name, "wrk1", []string{"刷单", "加VX"}[n%2]))
+			count := 1
+			for _, at := range said[name] {
+				if a.now.Sub(at) < 30*day {
+					count++
+				}
+			}
+			said[name] = append(said[name], a.now)
+			var fine int64
+			if count == 2 {
+				fine = min(10, points[name])
+			}
+			points[name] -= fine
+			if count >= 3 {
+				until[name] = a.now.Add(7 * day)
+			}
+			a.update(func(tx *store.Tx) error {
+				s, err := tx.StrikeByKey(tx.Context(), store.Key("test", n))
+				if err != nil {
+					return err
+				}
+				suspended, err := tx.SuspendedUntil(tx.Context(), s.MemberID, a.now)
+				if err != nil {
+					return err
+				}
+				want := until[name]
+				if !want.After(a.now) {
+					want = time.Time{}
+				}
+				balance, err := tx.LockedBalance(tx.Context(), s.MemberID)
+				if s.Number != count || s.Points != fine || !suspended.Equal(want) || balance != points[name] {
+					t.Fatalf("strike %d of %s: number %d, %d points, until %v, balance %d; want %d, %d, %v, %d",
+						n, name, s.Number, s.Points, suspended, balance, count, fine, want, points[name])
+				}
+				return err
+			})
+		}
+		if _, problems, err := ledger.Verify(t.Context(), db); len(problems) > 0 || err != nil {
+			t.Errorf("ledger.Verify = %q, %v", problems, err)
+		}
+	})
+}
+
+func TestExportAndErase(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.Store) {
+		a := chat(t, db)
+		a.add(0, "刷单 警告 违规")
+		for i := range 3 {
+			a.handle(a.message(fmt.Sprint(i), "小王", "wrk1", "刷单"))
+		}
+		a.handle(a.message("other", "小李", "wrk1", "刷单"))
+		a.update(func(tx *store.Tx) error {
+			f := &feature{a.deps, Config{Filter: a.filter}}
+			got, err := f.export(tx.Context(), tx, 1)
+			if err != nil {
+				return err
+			}
+			if list := got.([]exportedStrike); len(list) != 3 || list[0].Category != "违规" || list[0].SuspendedUntil == nil {
+				t.Errorf("export = %+v, want 3 strikes, the newest with its suspension", list)
+			}
+			if err := f.erase(tx.Context(), tx, 1); err != nil {
+				return err
+			}
+			until, err := tx.SuspendedUntil(tx.Context(), 1, a.now)
+			if !until.IsZero() {
+				t.Errorf("suspended until %v after erasing", until)
+			}
+			return err
+		})
+		if list := a.strikes(store.StrikeFilter{}); len(list) != 1 || list[0].MemberID != 2 {
+			t.Errorf("strikes = %+v, want the other member's", list)
+		}
+	})
+}
+
+// What the screen costs a message that holds nothing, in a transaction that
+// has read the version.
+func BenchmarkScreen20000Words(b *testing.B) {
+	db := storetest.Open(b)
+	d := deps(db, time.Now)
+	f := &feature{d, Config{Filter: NewFilter(d)}}
+	err := db.Update(b.Context(), func(tx *store.Tx) error {
+		dice := rand.New(rand.NewPCG(1, 2))
+		var words []store.SensitiveWord
+		for i := range maxWords {
+			text := []rune(fmt.Sprintf("%d", i))
+			for range 2 + i%3 {
+				text = append(text, rune(0x4e00+dice.IntN(5000)))
+			}
+			words = append(words, store.SensitiveWord{Text: string(text), Folded: string(text), Level: store.LevelWarn, CreatedAt: noon})
+		}
+		return tx.AddWords(tx.Context(), words)
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	err = db.View(b.Context(), func(tx *store.Tx) error {
+		m := bot.Message{Text: "请问周末有什么活动，停车场几点关门，地下二层还有车位吗", Addressed: true, Group: store.Group{ID: 7}, SentAt: noon}
+		began := time.Now()
+		if _, _, err := f.screen(tx.Context(), tx, m); err != nil {
+			return err
+		}
+		loading := time.Since(began)
+		for b.Loop() {
+			if _, stop, err := f.screen(tx.Context(), tx, m); stop || err != nil {
+				return fmt.Errorf("stopped: %t, %w", stop, err)
+			}
+		}
+		b.ReportMetric(float64(loading.Milliseconds()), "ms-to-load")
+		return nil
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+}

@@ -1,0 +1,243 @@
+// Package monthly posts each mall's campaign text into its groups once a month.
+//
+// A text holds placeholders for what changes from month to month. Its day and
+// time are the mall's own; a job looks every five minutes for what is due.
+package monthly
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"qunbot/bot"
+	"qunbot/handlers"
+	"qunbot/scheduler"
+	"qunbot/store"
+	"qunbot/web/console"
+)
+
+//go:embed *.html *.css
+var files embed.FS
+
+// Config is what the feature needs beside its Deps.
+type Config struct {
+	// Notify tells operators something, in the transaction that causes it. Nil:
+	// it is logged.
+	Notify func(ctx context.Context, tx *store.Tx, text string) error
+}
+
+type feature struct {
+	handlers.Deps
+	Config
+}
+
+// New returns the feature of monthly campaign texts.
+func New(d handlers.Deps, c Config) handlers.Feature {
+	f := newFeature(d, c)
+	return handlers.Feature{
+		Name: "monthly",
+		Jobs: []scheduler.Job{{
+			Name: "monthly.post", Title: "发每月活动文案", Schedule: scheduler.Every(5 * time.Minute), Missed: scheduler.RunOnce, Run: f.post,
+		}},
+		Console: []console.Page{f.page()},
+	}
+}
+
+func newFeature(d handlers.Deps, c Config) *feature {
+	if c.Notify == nil {
+		c.Notify = func(_ context.Context, _ *store.Tx, text string) error {
+			d.Log.Warn("notice for operators", "feature", "monthly", "text", text)
+			return nil
+		}
+	}
+	return &feature{d, c}
+}
+
+// post posts the texts that have become due and were not posted this month. A
+// text that cannot be posted is tried again until it is too late; operators are
+// told why once.
+func (f *feature) post(ctx context.Context, _ time.Time) error {
+	now := f.Now()
+	var due []store.Mall
+	err := f.Store.View(ctx, func(tx *store.Tx) (err error) {
+		due, err = f.due(tx.Context(), tx, now)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, m := range due {
+		err := f.Store.Update(ctx, func(tx *store.Tx) error { return f.postMall(tx.Context(), tx, m, now) })
+		if err != nil {
+			errs = append(errs, fmt.Errorf("mall %d: %w", m.ID, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// due returns the malls whose text is to be posted.
+func (f *feature) due(ctx context.Context, tx *store.Tx, now time.Time) ([]store.Mall, error) {
+	texts, err := tx.MonthlyTexts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	malls, err := mallsByID(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	var list []store.Mall
+	for _, t := range texts {
+		at, due := dueNow(t, now, f.Zone)
+		m, known := malls[t.MallID]
+		if !due || !known {
+			continue
+		}
+		p, err := tx.MonthlyPost(ctx, m.ID, monthOf(at, f.Zone))
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return nil, err
+		}
+		if err != nil || p.Problem != "" {
+			list = append(list, m)
+		}
+	}
+	return list, nil
+}
+
+func mallsByID(ctx context.Context, tx *store.Tx) (map[int64]store.Mall, error) {
+	list, err := tx.Malls(ctx)
+	malls := make(map[int64]store.Mall, len(list))
+	for _, m := range list {
+		malls[m.ID] = m
+	}
+	return malls, err
+}
+
+// postMall posts a mall's text if it is due and was not posted in its month.
+func (f *feature) postMall(ctx context.Context, tx *store.Tx, mall store.Mall, now time.Time) error {
+	t, err := tx.MonthlyText(ctx, mall.ID)
+	if err != nil {
+		return err
+	}
+	due, ok := dueNow(t, now, f.Zone) // operators may have changed it meanwhile
+	if !ok {
+		return nil
+	}
+	month := monthOf(due, f.Zone)
+	before, err := tx.MonthlyPost(ctx, mall.ID, month)
+	found := !errors.Is(err, store.ErrNotFound)
+	if found && (err != nil || before.Problem == "") {
+		return err
+	}
+	record := store.MonthlyPost{MallID: mall.ID, Month: month, UpdatedAt: now}
+	targets, err := f.targets(ctx, tx, mall.ID)
+	if err != nil {
+		return err
+	}
+	v, err := f.values(ctx, tx, mall, due)
+	if err != nil {
+		return err
+	}
+	record.Text, err = render(t.Text, v)
+	switch {
+	case err != nil:
+		record.Problem = err.Error()
+	case f.hit(0, record.Text) != "":
+		record.Problem = "含有敏感词“" + f.hit(0, record.Text) + "”"
+	case len(targets) == 0:
+		record.Problem = "没有能发的群：群要配置消息推送机器人"
+	}
+	for _, g := range targets {
+		if record.Problem != "" || f.hit(g.ID, record.Text) != "" { // the group has words of its own
+			continue
+		}
+		err := bot.Push(ctx, tx, bot.Post{
+			Key: store.Key("monthly.post", mall.ID, month, g.ID), Lane: g.Lane(),
+			Reply: bot.Reply{Text: record.Text}, Delivery: bot.AtLeastOnce, Expires: now.Add(expiry), Item: "monthly",
+		})
+		if err != nil {
+			return err
+		}
+		record.Groups++
+	}
+	if record.Problem == "" && record.Groups == 0 {
+		record.Problem = "每个群自己的敏感词里都有文案里的词"
+	}
+	record.Problem = cut(record.Problem, 300)
+	if record.Problem != "" && (!found || before.Problem != record.Problem) {
+		err := f.Notify(ctx, tx, mall.Name+" · "+month+" 的活动文案没有发："+record.Problem+"。改好后 5 分钟内会自动发出。")
+		if err != nil {
+			return err
+		}
+	}
+	return tx.SetMonthlyPost(ctx, record)
+}
+
+// targets returns a mall's groups that can be posted to. A place that several
+// groups share is posted to once.
+func (f *feature) targets(ctx context.Context, tx *store.Tx, mall int64) ([]store.Group, error) {
+	groups, err := tx.Groups(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var list []store.Group
+	taken := map[string]bool{}
+	for _, g := range groups {
+		if lane := g.Lane(); g.MallID == mall && lane != "" && !taken[lane] {
+			taken[lane] = true
+			list = append(list, g)
+		}
+	}
+	return list, nil
+}
+
+// values returns what the placeholders stand for in a text that is due at that
+// time.
+func (f *feature) values(ctx context.Context, tx *store.Tx, mall store.Mall, due time.Time) (values, error) {
+	day := store.DayOf(due, f.Zone)
+	first := day[:8] + "01"
+	last := first.AddMonths(-1)
+	facts := facts{mall: mall.Name, day: day}
+	var err error
+	if facts.points, err = tx.MallEarned(ctx, mall.ID, last.Start(f.Zone), first.Start(f.Zone)); err != nil {
+		return nil, err
+	}
+	if facts.checkIns, err = tx.MallCheckIns(ctx, mall.ID, last, first.Add(-1)); err != nil {
+		return nil, err
+	}
+	if facts.members, err = tx.MallMembers(ctx, mall.ID); err != nil {
+		return nil, err
+	}
+	groups, err := tx.Groups(ctx)
+	for _, g := range groups {
+		if g.MallID == mall.ID {
+			facts.groups++
+		}
+	}
+	return facts.values(), err
+}
+
+// hit returns the first word of the word list that stands in text, with the
+// words of one group (0: those of all groups); empty if there is none.
+func (f *feature) hit(group int64, text string) string {
+	key := ""
+	if group != 0 {
+		key = strconv.FormatInt(group, 10)
+	}
+	hits := f.Words.Scan(key, text, nil)
+	if len(hits) == 0 {
+		return ""
+	}
+	return hits[0].Word.Text
+}
+
+// cut shortens s to n characters.
+func cut(s string, n int) string {
+	if r := []rune(s); len(r) > n {
+		return string(r[:n])
+	}
+	return s
+}
