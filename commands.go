@@ -90,7 +90,7 @@ func (c jobRunCommand) Run(p process) error {
 func scheduleOf(cfg config.Config, db *store.Store, p process) (*scheduler.Scheduler, error) {
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	deps := handlers.Deps{Store: db, Words: wordfilter.NewHolder(), Now: p.now, Zone: db.Zone(), Log: log}
-	list, err := features(p.ctx, deps, cfg, nil) // without a console nobody asks for the scheduler
+	list, err := features(p.ctx, deps, cfg, parts{})
 	if err != nil {
 		return nil, err
 	}

@@ -97,7 +97,11 @@ func (d *demonstration) prepare() error {
 	d.sim, err = simulator.New(simulator.Config{
 		BaseURL: d.base,
 		CorpID:  demoCorp,
-		Apps:    []simulator.App{{AgentID: "1000002", Secret: secrets.AppSecret}},
+		Apps: []simulator.App{{
+			AgentID: "1000002", Secret: secrets.AppSecret, Token: secrets.Token, AESKey: secrets.AESKey,
+			CallbackURL: "http://" + address + "/wecom/app",
+		}},
+		KF: []simulator.KFAccount{{ID: demo.KFAccount, Name: demo.MallName + "客服", Servicers: []string{"linyue", "chenjie"}}},
 		Bots: []simulator.Bot{{
 			Name: demo.BotName, DisplayName: demo.BotTitle, Token: secrets.Token, AESKey: secrets.AESKey,
 			CallbackURL: "http://" + address + "/wecom/aibot/" + demo.BotName,
@@ -220,10 +224,11 @@ wecom:
   api_base: %s
   corp_id: %s
   app: {agent_id: 1000002, secret: %s, token: %s, aes_key: %s}
+  kf: {accounts: [%s]}
   bots:
     - {name: %s, display_name: %s, token: %s, aes_key: %s, mode: callback}
 `, listen, d.base, filepath.Join(d.dir, "qunbot.db"), d.base, demoCorp, s.AppSecret, s.Token, s.AESKey,
-		demo.BotName, demo.BotTitle, s.Token, s.AESKey)
+		demo.KFAccount, demo.BotName, demo.BotTitle, s.Token, s.AESKey)
 	return os.WriteFile(d.config, []byte(text), 0o600)
 }
 

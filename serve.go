@@ -50,25 +50,35 @@ type environment struct {
 	Probe func(bot.Point) // for crash tests; nil otherwise
 }
 
-// features lists what the bot can do: one line a feature. jobs returns the
-// scheduler, which is made of the features' jobs.
-func features(ctx context.Context, d handlers.Deps, cfg config.Config, jobs func() *scheduler.Scheduler) ([]handlers.Feature, error) {
+// parts are what some features need of the program around them.
+type parts struct {
+	jobs func() *scheduler.Scheduler // which is made of the features' jobs; nil where nobody asks
+	kf   *wecom.KF                   // nil: no 微信客服
+}
+
+// features lists what the bot can do: one line a feature.
+func features(ctx context.Context, d handlers.Deps, cfg config.Config, p parts) ([]handlers.Feature, error) {
 	staff := staffRoom{reachable: cfg.WeCom.App.AgentID != 0, deps: d}
 	filter := moderation.NewFilter(d)
 	if err := filter.Load(ctx); err != nil {
 		return nil, fmt.Errorf("load sensitive words: %w", err)
 	}
+	var kfScreen bot.Screen // first: it knows when a person has taken over
+	if p.kf != nil {
+		kfScreen = p.kf.Screen
+	}
 	return []handlers.Feature{
-		moderation.New(d, moderation.Config{Filter: filter, Notify: staff.notify, PublicURL: consoleURL(cfg)}),
+		{Name: "kf", Screen: kfScreen},
 		checkin.New(d),
 		points.New(d),
 		draw.New(d, draw.Config{PublicURL: publicURL(cfg), Announce: announce}),
-		keyword.New(d),
+		moderation.New(d, moderation.Config{Filter: filter, Notify: staff.notify, PublicURL: consoleURL(cfg)}),
+		keyword.New(d), // after moderation: the first fallback that answers wins
 		news.New(d, news.Config{Feeds: feeds(cfg), AllowPrivateAddresses: cfg.News.AllowPrivateAddresses, Notify: staff.tell}),
 		monthly.New(d, monthly.Config{Notify: staff.tell}),
 		announcement.New(d),
 		outbox.New(d),
-		schedule.New(d, jobs),
+		schedule.New(d, p.jobs),
 		housekeeping.New(d),
 	}, nil
 }
@@ -101,6 +111,7 @@ type service struct {
 	app      *handlers.App
 	jobs     *scheduler.Scheduler
 	outbox   *bot.Outbox
+	kf       *wecom.KF // nil: no 微信客服
 	public   *http.Server
 	internal *http.Server // the console's own; nil: it is on public
 	log      *slog.Logger
@@ -114,8 +125,26 @@ func assemble(ctx context.Context, cfg config.Config, db *store.Store, env envir
 		return nil, err
 	}
 	deps := handlers.Deps{Store: db, Words: wordfilter.NewHolder(), Now: env.Now, Zone: db.Zone(), Log: env.Log, Probe: env.Probe}
+	key, err := secretKey(cfg)
+	if err != nil {
+		return nil, err
+	}
+	base := publicURL(cfg)
+	calls, err := wecom.NewAPI(apiConfig(cfg, db, env))
+	if err != nil {
+		return nil, fmt.Errorf("set up WeCom: %w", err)
+	}
+	var kf *wecom.KF
+	if len(cfg.WeCom.KF.Accounts) > 0 {
+		kf, err = wecom.NewKF(wecom.KFConfig{
+			Accounts: cfg.WeCom.KF.Accounts, Store: db, API: calls, Secret: key, Page: base + "/m/", Now: env.Now, Log: env.Log,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("set up 微信客服: %w", err)
+		}
+	}
 	var jobs *scheduler.Scheduler
-	list, err := features(ctx, deps, cfg, func() *scheduler.Scheduler { return jobs })
+	list, err := features(ctx, deps, cfg, parts{jobs: func() *scheduler.Scheduler { return jobs }, kf: kf})
 	if err != nil {
 		return nil, err
 	}
@@ -127,22 +156,13 @@ func assemble(ctx context.Context, cfg config.Config, db *store.Store, env envir
 	if err != nil {
 		return nil, fmt.Errorf("schedule jobs: %w", err)
 	}
-	platform, err := wecom.New(wecomConfig(cfg, env))
+	platform, err := wecom.New(wecomConfig(cfg, env, kf))
 	if err != nil {
 		return nil, fmt.Errorf("set up WeCom: %w", err)
 	}
-	base := publicURL(cfg)
 	pages, err := console.New(console.Config{Store: db, Pages: app.Console, Now: env.Now, Log: env.Log, PublicURL: base})
 	if err != nil {
 		return nil, fmt.Errorf("set up the console: %w", err)
-	}
-	key, err := secretKey(cfg)
-	if err != nil {
-		return nil, err
-	}
-	calls, err := wecom.NewAPI(apiConfig(cfg, db, env))
-	if err != nil {
-		return nil, fmt.Errorf("set up WeCom: %w", err)
 	}
 	var identifier portal.Identifier // nil: members cannot sign in, and the page says so
 	if cfg.WeCom.App.AgentID != 0 {
@@ -166,14 +186,18 @@ func assemble(ctx context.Context, cfg config.Config, db *store.Store, env envir
 
 	staff := staffRoom{reachable: cfg.WeCom.App.AgentID != 0, deps: deps}
 	posts := bot.NewOutbox(bot.OutboxConfig{
-		Store: db, Sender: wecom.LaneSender{API: calls, Store: db}, Now: env.Now, Log: env.Log, Owner: owner(),
+		Store: db, Sender: wecom.LaneSender{API: calls, Store: db, KF: kf}, Now: env.Now, Log: env.Log, Owner: owner(),
 		OnDead: func(ctx context.Context, tx *store.Tx, lane, reason string) error {
 			key := store.Key("dead", lane, store.DayOf(env.Now(), db.Zone()))
 			return staff.notify(ctx, tx, key, "群消息发不出去了："+lane+"，"+reason+"。请在后台“群”里换一个群机器人的 Webhook。")
 		},
 	})
 
-	s := &service{app: app, jobs: jobs, outbox: posts, log: env.Log, out: env.Out}
+	if kf != nil {
+		kf.Engine, kf.Wake = app.Engine, posts.Wake
+	}
+
+	s := &service{app: app, jobs: jobs, outbox: posts, kf: kf, log: env.Log, out: env.Out}
 	mux := http.NewServeMux()
 	platform.Mount(mux, app.Engine)
 	members.Mount(mux)
@@ -193,8 +217,11 @@ func assemble(ctx context.Context, cfg config.Config, db *store.Store, env envir
 	return s, err
 }
 
-func wecomConfig(cfg config.Config, env environment) wecom.Config {
-	c := wecom.Config{Now: env.Now, Log: env.Log}
+func wecomConfig(cfg config.Config, env environment, kf *wecom.KF) wecom.Config {
+	c := wecom.Config{Now: env.Now, Log: env.Log, KF: kf}
+	if app := cfg.WeCom.App; app.Token != "" {
+		c.App = &wecom.App{CorpID: cfg.WeCom.CorpID, Token: app.Token.Reveal(), AESKey: app.AESKey.Reveal()}
+	}
 	for _, b := range cfg.WeCom.Bots {
 		if b.Mode == config.ModeCallback {
 			c.Bots = append(c.Bots, wecom.Bot{Name: b.Name, DisplayName: b.DisplayName, Token: b.Token.Reveal(), AESKey: b.AESKey.Reveal()})
@@ -364,6 +391,9 @@ func (s *service) run(ctx context.Context) error {
 	g.Go(func() error { return s.app.Engine.Run(engineCtx) })
 	g.Go(func() error { return s.jobs.Run(ctx) })
 	g.Go(func() error { return s.outbox.Run(ctx) })
+	if s.kf != nil {
+		g.Go(func() error { return s.kf.Run(ctx) })
+	}
 	serving, servingCtx := errgroup.WithContext(ctx) // one server that fails takes the other with it
 	for i, l := range listeners {
 		s.log.Info("listening", "addr", l.Addr().String())

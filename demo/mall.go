@@ -12,6 +12,8 @@ const (
 	MallName = "南湖天地"
 	BotName  = "helper"
 	BotTitle = "小助手"
+
+	KFAccount = "wkDEMO0001" // open_kfid of its 微信客服
 )
 
 // A group of the sample mall.

@@ -84,7 +84,7 @@ func (s *Simulator) newAppCallback(chat Chat, person Person, what kind, fill fun
 }
 
 // newAppMessage returns the callback of a message to an app.
-func (s *Simulator) newAppMessage(_ Bot, chat Chat, person Person, l *line) *delivery {
+func (s *Simulator) newAppMessage(chat Chat, person Person, l *line) *delivery {
 	d := s.newAppCallback(chat, person, toAppMessage, func(c *appCallback) {
 		c.MsgType, c.Content, c.MsgID = text(wecom.TypeText), text(l.Text), s.digitsLocked(18)
 	})

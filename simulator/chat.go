@@ -132,7 +132,7 @@ func (s *Simulator) say(chatID, personID, text string) (line, *delivery, error) 
 	s.open[interaction]++
 	var d *delivery
 	if bot.what == ofApp {
-		d = s.newAppMessage(bot, chat, person, l)
+		d = s.newAppMessage(chat, person, l)
 	} else {
 		d = s.newMessage(bot, chat, person, l)
 	}

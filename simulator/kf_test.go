@@ -158,8 +158,8 @@ func TestKFEnter(t *testing.T) {
 		t.Errorf("entry = %v, want the ids inside of the event only", e)
 	}
 	welcome := enter[0]["welcome_code"]
-	on := func(code any) int {
-		return codeOf(w.api("send_msg_on_event", map[string]any{"code": code, "msgtype": "msgmenu", "msgmenu": map[string]any{"head_content": "欢迎", "list": []any{}}}))
+	on := func(welcome any) int {
+		return code(w.api("send_msg_on_event", map[string]any{"code": welcome, "msgtype": "msgmenu", "msgmenu": map[string]any{"head_content": "欢迎", "list": []any{}}}))
 	}
 	if got := w.send("wmLiming", "太早"); got != 95018 {
 		t.Errorf("errcode before the customer has said anything = %d, want 95018", got)
@@ -184,8 +184,6 @@ func TestKFEnter(t *testing.T) {
 		t.Errorf("errcode 20 s after the event = %d, want 41050", got)
 	}
 }
-
-func codeOf(answer map[string]any) int { return code(answer) }
 
 func TestKFLinks(t *testing.T) {
 	w := newKFWorld(t, func(c *Config) {

@@ -63,7 +63,6 @@ type appMessage struct {
 	ToParty           string          `json:"toparty"`
 	ToTag             string          `json:"totag"`
 	AgentID           json.RawMessage `json:"agentid"` // a number
-	Safe              int             `json:"safe"`
 	CheckDuplicates   int             `json:"enable_duplicate_check"`
 	DuplicateInterval int64           `json:"duplicate_check_interval"` // seconds
 }

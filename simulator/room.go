@@ -242,8 +242,7 @@ var roomTypes = []string{
 func (s *Simulator) sendToRoom(c *call) (any, error) {
 	var m struct {
 		content
-		ID   string `json:"chatid"`
-		Safe int    `json:"safe"`
+		ID string `json:"chatid"`
 	}
 	if err := c.read(&m); err != nil {
 		return nil, err

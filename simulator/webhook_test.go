@@ -338,19 +338,19 @@ func TestWebhookUpload(t *testing.T) {
 
 func TestMediaKept(t *testing.T) {
 	w := newWorld(t, withRobot)
-	var first string
-	for i := range maxMediaKept/maxFileBytes + 1 {
-		answer := w.must(w.uploadAs("webhook/upload_media?type=file&key="+robotKey, "media", make([]byte, maxFileBytes)))
-		if i == 0 {
-			first = answer["media_id"].(string)
-		}
+	w.Simulator.mu.Lock()
+	first := w.addMedium(robotKey, "file", "first", make([]byte, 100))
+	last := w.addMedium(robotKey, "file", "last", make([]byte, maxMediaKept))
+	kept := w.media.bytes
+	w.Simulator.mu.Unlock()
+	send := func(m *medium) int {
+		return code(w.call("webhook/send?key="+robotKey, map[string]any{"msgtype": "file", "file": map[string]string{"media_id": m.id}}))
 	}
-	answer := w.call("webhook/send?key="+robotKey, map[string]any{"msgtype": "file", "file": map[string]string{"media_id": first}})
-	if code(answer) != 40007 {
-		t.Errorf("answer = %v, want 40007 for a file that had to go", answer)
+	if got := send(first); got != 40007 {
+		t.Errorf("errcode of a file that had to go = %d, want 40007", got)
 	}
-	if w.media.bytes > maxMediaKept {
-		t.Errorf("%d B kept, want at most %d", w.media.bytes, maxMediaKept)
+	if got := send(last); got != 0 || kept != maxMediaKept {
+		t.Errorf("errcode of the latest file = %d, %d B kept; want 0 and %d", got, kept, maxMediaKept)
 	}
 }
 

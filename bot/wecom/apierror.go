@@ -94,6 +94,11 @@ var codeClasses = map[int]Class{
 	41002:  ClassConfig, // corp id missing
 	41004:  ClassConfig, // secret missing
 	48002:  ClassConfig, // the app may not call this
+	48007:  ClassConfig, // the 客服 account is not the app's
+	95011:  ClassConfig, // the secret of the other edition of 微信客服
+	95012:  ClassConfig,
+	95017:  ClassConfig, // the account is not switched to the API
+	95023:  ClassConfig, // another app manages the account
 	48004:  ClassConfig, // authorisation invalid
 	48005:  ClassConfig, // retired
 	48006:  ClassConfig, // right withdrawn after long disuse

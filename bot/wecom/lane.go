@@ -20,11 +20,15 @@ const MaxPostBytes = MaxWebhookTextBytes
 type LaneSender struct {
 	API   *API
 	Store *store.Store
+	KF    *KF // nil: no 微信客服
 }
 
 // Send implements bot.Sender.
 func (s LaneSender) Send(ctx context.Context, lane, text, key string) (receipt string, err error) {
 	kind, id, _ := strings.Cut(lane, "/")
+	if kind == "kf" && s.KF != nil {
+		return s.KF.Send(ctx, lane, text, key)
+	}
 	destination := Destination{Kind: DestinationKind(kind), ID: id}
 	switch destination.Kind {
 	case ToApp, ToAppChat:
