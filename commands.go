@@ -252,6 +252,10 @@ func checkDatabase(ctx context.Context, cfg config.Config) error {
 
 // checkCredentials asks WeCom whether the secrets are right.
 func checkCredentials(p process, cfg config.Config, r *report) {
+	if cfg.WeCom.App.Secret == "" && cfg.WeCom.Contact.Secret == "" {
+		r.warn("没有填写 wecom.app：只用智能机器人和群机器人可以不填；会员页登录、微信客服和通知员工都要它。")
+		return
+	}
 	env := environment{Now: p.now, Log: slog.New(slog.DiscardHandler)}
 	calls, err := wecom.NewAPI(apiConfig(cfg, nil, env))
 	if err != nil {

@@ -288,6 +288,9 @@ func (d *demonstration) run(listener net.Listener) error {
 	g.Go(func() error { return d.sim.Run(ctx) })
 	g.Go(func() error { return d.service.watch(ctx) })
 	g.Go(func() error {
+		if err := d.service.runJob(ctx, "news.post"); err != nil && ctx.Err() == nil {
+			fmt.Fprintln(d.out, "今天的资讯没有发出去："+err.Error())
+		}
 		if err := d.openDraw(ctx); err != nil && ctx.Err() == nil {
 			fmt.Fprintln(d.out, "示例抽奖没有开始："+err.Error())
 		}
@@ -381,6 +384,14 @@ func (c *child) Start(ctx context.Context) error {
 		close(exited)
 	}()
 	return c.awaitHealth(ctx, exited)
+}
+
+// runJob runs one job beside the service, as somebody at a terminal would.
+func (c *child) runJob(ctx context.Context, name string) error {
+	cmd := exec.CommandContext(ctx, c.program, "job", "run", name, "--config", c.config)
+	cmd.Env = []string{}
+	cmd.Stdout, cmd.Stderr = c.log, c.log
+	return cmd.Run()
 }
 
 // awaitHealth returns when the service answers, or an error when it ended.

@@ -60,10 +60,37 @@ func (w *writer) fill() error {
 			return err
 		}
 	}
+	if err := w.news(mall); err != nil {
+		return err
+	}
 	byTime := func(a, b store.Decision) int { return a.SentAt.Compare(b.SentAt) }
 	slices.SortFunc(w.why, byTime)
 	slices.SortFunc(w.said, func(a, b store.Message) int { return a.SentAt.Compare(b.SentAt) })
 	return w.tx.AddAnswers(w.ctx, w.answers, w.said, w.why)
+}
+
+// headlines are what the mall's operators wrote for the daily news, and for the
+// day after.
+var headlines = []string{
+	"一楼中庭周末 14:00 亲子手工，扫码报名，满 20 组截止",
+	"超市早市 8:00 开门，丹东草莓 19.9 元一盒，每人限两盒",
+	"会员日满 200 减 30，积分可以一起用",
+}
+
+const tomorrow = "明天起地下二层停车场换新道闸，会员页绑定车牌免排队"
+
+func (w *writer) news(mall store.Mall) error {
+	today := store.DayOf(w.now, w.tx.Zone())
+	add := func(key string, day store.Day, text string) error {
+		_, err := w.tx.AddNewsItem(w.ctx, store.NewsItem{MallID: mall.ID, Day: day, TextKey: key, Text: text, SeenAt: w.now, CreatedAt: w.now})
+		return err
+	}
+	for n, text := range headlines {
+		if err := add(fmt.Sprint("demo ", n), today.Add(-1), text); err != nil { // before nine the latest digest is yesterday's
+			return err
+		}
+	}
+	return add("demo tomorrow", today.Add(1), tomorrow)
 }
 
 // groups stores the groups and returns each person's first one.
