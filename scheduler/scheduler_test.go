@@ -34,7 +34,7 @@ func simulate(t *testing.T, start string, test func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{T: t, db: storetest.Open(t)}
-		w.shift = w.time(start).Sub(time.Now())
+		w.shift = time.Until(w.time(start))
 		test(w)
 	})
 }

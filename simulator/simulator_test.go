@@ -196,9 +196,6 @@ type testWorld struct {
 	t       *testing.T
 	service *fakeService
 	url     string
-
-	mu  sync.Mutex
-	now time.Time
 }
 
 // newWorld starts a small world; change may alter it before.

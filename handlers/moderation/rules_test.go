@@ -79,11 +79,10 @@ func TestTooBroad(t *testing.T) {
 
 func TestReadLines(t *testing.T) {
 	text := "# 一张表\r\n\r\n加微信\r\n刷单 拦截\r\n代购,提醒,买卖 类\r\n加　微信\nwork from home\t警告"
-	words, doubts, err := readLines(text, store.SensitiveWord{Level: store.LevelWarn, Category: "其他"})
-	if err == nil {
+	if _, _, err := readLines(text, store.SensitiveWord{Level: store.LevelWarn, Category: "其他"}); err == nil {
 		t.Error("a Chinese word with a blank inside was taken")
 	}
-	words, doubts, err = readLines(strings.Replace(text, "加　微信", "加微信", 1), store.SensitiveWord{Level: store.LevelWarn, Category: "其他"})
+	words, doubts, err := readLines(strings.Replace(text, "加　微信", "加微信", 1), store.SensitiveWord{Level: store.LevelWarn, Category: "其他"})
 	if err != nil {
 		t.Fatal(err)
 	}
