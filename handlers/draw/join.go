@@ -84,7 +84,7 @@ func (f *feature) outcome(ctx context.Context, tx *store.Tx, m bot.Message, d st
 		text += "\n中奖：" + strings.Join(names, "、")
 	}
 	if page := f.page(d); page != "" {
-		text += "\n自己验证：" + page
+		text += "\n自己验算：" + page
 	}
 	return text, nil
 }

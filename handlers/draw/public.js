@@ -190,6 +190,23 @@
   window.drawproof = { sha256, hmac, hex, verify };
 
   // The page.
+  // Until the deadline its line counts down; a little after it the page asks
+  // what has become of the draw.
+  const timer = document.querySelector("[data-deadline]");
+  const tick = () => {
+    const left = Math.ceil((Number(timer.dataset.deadline) - Date.now()) / 1000);
+    if (left <= 0) {
+      timer.textContent = "报名截止了，正在封存名单……";
+      setTimeout(() => location.reload(), 10000);
+      return;
+    }
+    const two = (n) => String(n).padStart(2, "0");
+    const days = Math.floor(left / 86400), hours = Math.floor(left / 3600) % 24;
+    timer.textContent = `还有 ${days ? days + " 天 " : ""}${two(hours)}:${two(Math.floor(left / 60) % 60)}:${two(left % 60)} 截止报名`;
+    setTimeout(tick, 1000);
+  };
+  if (timer) tick();
+
   const cert = document.querySelector(".cert[data-record]"), verdict = document.getElementById("verdict");
   if (!cert || !verdict) return;
   const steps = [...document.querySelectorAll("[data-step]")];

@@ -177,7 +177,7 @@ func (f *feature) drawnText(d store.Draw, wins []store.DrawWin) (string, error) 
 	}
 	fmt.Fprintf(&b, "\n种子：%s", d.Seed)
 	if page := f.page(d); page != "" {
-		b.WriteString("\n自己验证：" + page)
+		b.WriteString("\n自己验算：" + page)
 	}
 	return b.String(), nil
 }
