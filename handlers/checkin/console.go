@@ -16,7 +16,7 @@ import (
 // rulesPage is the operators' page: today's check-ins, and the rules.
 func (f *feature) rulesPage() console.Page {
 	return console.Page{
-		Path: "/checkins", Title: "签到", Purpose: "今天谁签到了，签到给多少分。", Group: console.Daily, Icon: "check",
+		Path: "/checkins", Title: "签到", Purpose: "今天谁签到了，签到给多少分。", Group: console.Daily, Menu: "会员", Icon: "check",
 		Role: store.Analyst, Change: store.Manager,
 		FS: files, Template: "console.html", Load: f.consolePage, Post: f.changeRules,
 	}

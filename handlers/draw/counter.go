@@ -16,7 +16,7 @@ import (
 // write off.
 func (f *feature) claimPage() console.Page {
 	return console.Page{
-		Path: "/claims", Title: "核销", Purpose: "扫会员的领奖码，或输入 10 位领奖码，核对后发奖。", Group: console.Daily, Icon: "shop",
+		Path: "/claims", Title: "核销", Purpose: "扫会员的领奖码，或输入 10 位领奖码，核对后发奖。", Group: console.Daily, Menu: "抽奖", Icon: "shop",
 		Role: store.Clerk, FS: files, Template: "console_claim.html", Style: "console.css", Load: f.loadClaim, Post: f.postClaim,
 	}
 }

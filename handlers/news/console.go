@@ -23,7 +23,7 @@ const (
 func (f *feature) pages() []console.Page {
 	return []console.Page{
 		{
-			Path: "/news", Title: "资讯", Purpose: "每天早上发到群里的消息：下一期有什么，从哪里来。", Group: console.Content, Icon: "news",
+			Path: "/news", Title: "资讯", Purpose: "每天早上发到群里的消息：下一期有什么，从哪里来。", Group: console.Content, Menu: "资讯和活动", Icon: "news",
 			Role: store.Analyst, Change: store.Staff,
 			FS: files, Style: "console.css", Load: f.overview, Post: f.hide,
 		},

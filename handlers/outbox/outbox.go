@@ -28,7 +28,7 @@ func New(d handlers.Deps) handlers.Feature {
 	return handlers.Feature{
 		Name: "outbox",
 		Console: []console.Page{{
-			Path: "/outbox", Title: "发件箱", Purpose: "机器人自己发的每一条：发没发出去，为什么。", Group: console.Manage, Icon: "send",
+			Path: "/outbox", Title: "发件箱", Purpose: "机器人自己发的每一条：发没发出去，为什么。", Group: console.Manage, Menu: "运行", Icon: "send",
 			Role: store.Analyst, Change: store.Staff, FS: files, Template: "list.html", Load: f.list, Post: f.act,
 		}},
 		API: []api.Route{{

@@ -127,8 +127,13 @@ func (c *Console) add(templates *frame.Templates, p Page) error {
 		return fmt.Errorf("menu group %q is unknown", p.Group)
 	case p.Group != "" && strings.Contains(p.Path, "{"):
 		return errors.New("it is in the menu, so its path can have no parameters")
+	case p.Group == "" && p.Menu != "":
+		return fmt.Errorf("it has a word for the menu, %q, and no menu group", p.Menu)
 	case !slices.Contains(knownRoles, p.Role) || !slices.Contains(knownRoles, p.Change):
 		return fmt.Errorf("role %q or %q is unknown", p.Role, p.Change)
+	}
+	if p.Menu == "" {
+		p.Menu = p.Title
 	}
 	if p.Icon == "" {
 		p.Icon = "log"

@@ -503,6 +503,7 @@ func TestNewNamesWhatIsWrong(t *testing.T) {
 		{"unknown role", []console.Page{{Path: "/a", Title: "A", FS: good, Load: load, Role: "boss"}}, "boss"},
 		{"unknown icon", []console.Page{{Path: "/a", Title: "A", FS: good, Load: load, Icon: "dragon"}}, "dragon"},
 		{"menu with a parameter", []console.Page{{Path: "/a/{id}", Title: "A", FS: good, Load: load, Group: console.Daily}}, "menu"},
+		{"word without a group", []console.Page{{Path: "/a", Title: "A", FS: good, Load: load, Menu: "词"}}, "词"},
 		{"missing script", []console.Page{{Path: "/a", Title: "A", FS: good, Load: load, Script: "a.js"}}, "a.js"},
 	}
 	db := storetest.Open(t)
@@ -772,4 +773,35 @@ func FuzzRequests(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Pages behind one word of the menu are tabs of each other, as far as the
+// visitor may see them.
+func TestTabs(t *testing.T) {
+	page := func(p console.Page) console.Page {
+		p.FS = fstest.MapFS{"console.html": {Data: []byte(`{{define "main"}}{{end}}`)}}
+		p.Load = func(context.Context, *store.Tx, console.Visit) (any, error) { return nil, nil }
+		return p
+	}
+	s := open(t,
+		page(console.Page{Path: "/gifts", Title: "礼品", Menu: "礼品和发放", Group: console.Daily, Role: store.Analyst}),
+		page(console.Page{Path: "/gifts/desk", Title: "发放台", Menu: "礼品和发放", Group: console.Daily, Role: store.Clerk}),
+		page(console.Page{Path: "/gifts/desk/{id}", Title: "一次发放", Role: store.Clerk}),
+	)
+	const tabs = `aria-label="同类页面"`
+	s.signIn(store.Analyst)
+	_, body := s.get("/console/gifts")
+	for _, part := range []string{tabs, "礼品和发放</a>", `<a href="/console/gifts/desk">发放台</a>`, `<a href="/console/gifts" aria-current="page">礼品</a>`} {
+		if !strings.Contains(body, part) {
+			t.Errorf("the head page lacks %q:\n%s", part, body)
+		}
+	}
+	if _, body = s.get("/console/gifts/desk/1"); strings.Contains(body, tabs) || !strings.Contains(body, `<a class="back" href="/console/gifts/desk">`) {
+		t.Errorf("a page below a tab should lead back to it and show no tabs:\n%s", body)
+	}
+	s.link(store.Clerk) // the same operator
+	_, body = s.get("/console/gifts/desk")
+	if strings.Contains(body, tabs) || strings.Contains(body, "礼品和发放") || !strings.Contains(body, `href="/console/gifts/desk" aria-current="page"`) {
+		t.Errorf("a clerk should see the desk in the menu, and no tabs:\n%s", body)
+	}
 }

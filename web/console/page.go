@@ -40,9 +40,10 @@ const PageSize = 50
 // transaction, a POST runs Post in a read-write one.
 type Page struct {
 	Path    string     // below /console, such as "/checkins" or "/members/{id}"
-	Title   string     // the heading and the menu's word
+	Title   string     // the heading, and the tab's word
 	Purpose string     // one line: what the page is for
 	Group   Group      // where the menu shows it; empty: not in the menu
+	Menu    string     // the menu's word: pages of one group and word are tabs of each other; empty: Title
 	Icon    string     // one of style.Icons, for the menu
 	Role    store.Role // who may see it
 	Change  store.Role // who may post to it; empty: Role

@@ -33,9 +33,9 @@ func (c *Console) ownLast() []Page {
 			FS: files, Template: "members.html", Load: members},
 		{Path: "/members/{id}", Title: "会员详情", Role: store.Analyst,
 			FS: files, Template: "member.html", Load: member},
-		{Path: "/decisions", Title: "决策日志", Purpose: "每条消息为什么这样回、为什么没有回。", Group: Manage, Icon: "log", Role: store.Analyst,
+		{Path: "/decisions", Title: "决策日志", Purpose: "每条消息为什么这样回、为什么没有回。", Group: Manage, Menu: "记录", Icon: "log", Role: store.Analyst,
 			FS: files, Template: "decisions.html", Load: decisions},
-		{Path: "/audit", Title: "操作记录", Purpose: "谁在什么时候改了什么。只增不改。", Group: Manage, Icon: "history", Role: store.Manager,
+		{Path: "/audit", Title: "操作记录", Purpose: "谁在什么时候改了什么。只增不改。", Group: Manage, Menu: "记录", Icon: "history", Role: store.Manager,
 			FS: files, Template: "audit.html", Load: c.audit},
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"qunbot/store"
@@ -27,7 +28,8 @@ type view struct {
 	Theme    string // light, dark, or empty
 	Flash    frame.Flash
 	Menu     []menuGroup
-	Parent   *menuItem // the menu's page above this one
+	Tabs     []menuItem // the pages behind one word of the menu; nil: there is one only
+	Parent   *menuItem  // the page above this one, which is not in the menu
 	RoleWord string
 	Live     bool
 	CSS, JS  string
@@ -59,8 +61,17 @@ func (c *Console) render(w http.ResponseWriter, r *http.Request, status int, t *
 	v.Live = v.Page != nil && v.Page.Live && status == http.StatusOK
 	v.RoleWord = roleWord(v.Operator.Role)
 	if v.Operator.ID != 0 {
-		v.Menu = c.menu(v)
-		v.Parent = parent(v)
+		place := c.place(v.Page)
+		v.Menu = c.menu(v.Operator.Role, place)
+		switch {
+		case place == nil:
+		case place == v.Page:
+			if tabs := c.tabs(v.Operator.Role, place); len(tabs) > 1 {
+				v.Tabs = tabs
+			}
+		case v.Operator.Role.Covers(place.Role):
+			v.Parent = &menuItem{Path: Prefix + place.Path, Title: place.Title}
+		}
 	}
 	if status == http.StatusOK && r.Method == http.MethodGet {
 		v.Flash = frame.TakeFlash(w, r, Prefix, c.secure())
@@ -81,39 +92,63 @@ func (c *Console) render(w http.ResponseWriter, r *http.Request, status int, t *
 	w.Write(body)
 }
 
-// menu returns the pages that the operator may see.
-func (c *Console) menu(v view) []menuGroup {
-	groups := []menuGroup{{Name: Daily}, {Name: Content}, {Name: Manage}}
-	for _, p := range c.pages {
-		if !v.Operator.Role.Covers(p.Role) {
-			continue
-		}
-		for i := range groups {
-			if groups[i].Name == p.Group {
-				here := v.Page != nil && (p.Path == v.Page.Path || p.Path != "/" && strings.HasPrefix(v.Page.Path, p.Path+"/"))
-				groups[i].Items = append(groups[i].Items, menuItem{Prefix + p.Path, p.Title, p.Icon, here})
-			}
+// place returns the page of the menu that p is or is below of, or nil: the one
+// whose path begins p's and is the longest.
+func (c *Console) place(p *page) *page {
+	if p == nil {
+		return nil
+	}
+	var found *page
+	for _, q := range c.pages {
+		above := q.Path == p.Path || q.Path != "/" && strings.HasPrefix(p.Path, q.Path+"/")
+		if q.Group != "" && above && (found == nil || len(q.Path) > len(found.Path)) {
+			found = q
 		}
 	}
-	shown := groups[:0]
-	for _, g := range groups {
-		if len(g.Items) > 0 {
-			shown = append(shown, g)
-		}
-	}
-	return shown
+	return found
 }
 
-// parent returns the menu's page that a page below it leads back to, or nil.
-func parent(v view) *menuItem {
-	for _, g := range v.Menu {
-		for _, item := range g.Items {
-			if item.Here && v.Page != nil && item.Path != Prefix+v.Page.Path {
-				return &item
+// tabs returns the pages behind p's word of the menu that the role may see, the
+// one with that title first.
+func (c *Console) tabs(role store.Role, p *page) []menuItem {
+	var list []menuItem
+	for _, q := range c.pages {
+		if q.Group == p.Group && q.Menu == p.Menu && role.Covers(q.Role) {
+			item := menuItem{Prefix + q.Path, q.Title, q.Icon, q == p}
+			if q.Title == q.Menu {
+				list = slices.Insert(list, 0, item)
+			} else {
+				list = append(list, item)
 			}
 		}
 	}
-	return nil
+	return list
+}
+
+// menu returns the words behind which there are pages that the role may see.
+// place is where the visitor is; nil: nowhere in the menu.
+func (c *Console) menu(role store.Role, place *page) []menuGroup {
+	groups := []menuGroup{{Name: Daily}, {Name: Content}, {Name: Manage}}
+	for i := range groups {
+		seen := map[string]bool{}
+		for _, p := range c.pages {
+			if p.Group != groups[i].Name || seen[p.Menu] {
+				continue
+			}
+			seen[p.Menu] = true
+			tabs := c.tabs(role, p)
+			if len(tabs) == 0 {
+				continue
+			}
+			item := tabs[0]
+			if len(tabs) > 1 {
+				item.Title = p.Menu
+			}
+			item.Here = place != nil && place.Group == p.Group && place.Menu == p.Menu
+			groups[i].Items = append(groups[i].Items, item)
+		}
+	}
+	return slices.DeleteFunc(groups, func(g menuGroup) bool { return len(g.Items) == 0 })
 }
 
 func roleWord(r store.Role) string {
