@@ -194,7 +194,7 @@ func assemble(ctx context.Context, cfg config.Config, db *store.Store, env envir
 	})
 
 	if kf != nil {
-		kf.Engine, kf.Wake = app.Engine, posts.Wake
+		kf.Engine = app.Engine
 	}
 
 	s := &service{app: app, jobs: jobs, outbox: posts, kf: kf, log: env.Log, out: env.Out}

@@ -33,6 +33,7 @@ const (
 	maxAhead     = 10 * time.Minute // of SentAt against our clock
 	maxBehind    = 24 * time.Hour
 	replyLife    = 48 * time.Hour // of a reply that is posted: 微信客服 takes none later
+	restLife     = time.Hour      // of the address for the rest of a long reply
 	apology      = "抱歉，出了点问题，没能处理这条消息。我们已经记下了，请稍后再试。"
 )
 
@@ -461,12 +462,17 @@ func (b *round) answer(m *Message) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
+	now := b.Now()
+	if m.RestLane != "" {
+		if reply.Text, err = b.postRest(m, reply.Text); err != nil {
+			return Answer{}, err
+		}
+	}
 	a := Answer{Text: reply.Text, StreamID: "st-" + rand.Text(), Outcome: outcome, Rule: reply.Rule}
 	body, err := json.Marshal(storedReply{Text: a.Text, Outcome: a.Outcome, Rule: a.Rule})
 	if err != nil {
 		return Answer{}, fmt.Errorf("encode reply: %w", err)
 	}
-	now := b.Now()
 	if m.ReplyLane != "" && strings.TrimSpace(reply.Text) != "" {
 		err := Push(b.tx.Context(), b.tx, Post{
 			Key: store.Key("reply", m.Key), Lane: m.ReplyLane, Reply: reply, Delivery: AtLeastOnce, Expires: m.SentAt.Add(replyLife),
@@ -485,6 +491,35 @@ func (b *round) answer(m *Message) (Answer, error) {
 	})
 	b.answered[m.Key] = a
 	return a, nil
+}
+
+// postRest returns what of a reply its way back can carry, and posts the rest.
+func (b *round) postRest(m *Message, text string) (first string, err error) {
+	first, rest := splitReply(text, m.ReplyMax)
+	if rest == "" {
+		return text, nil
+	}
+	return first + "\n（没完，后面的接着发）", Push(b.tx.Context(), b.tx, Post{
+		Key: store.Key("rest", m.Key), Lane: m.RestLane, Reply: Reply{Text: rest}, Delivery: AtLeastOnce, Expires: m.SentAt.Add(restLife),
+	})
+}
+
+// splitReply cuts text after a line, so that the first part, with names of up to
+// nameRoom bytes filled in and a line added, has at most most bytes. rest is
+// empty if text fits, and if its first line alone does not.
+func splitReply(text string, most int) (first, rest string) {
+	const nameRoom, lineRoom = 64, 64
+	size, end := 0, 0
+	for line := range strings.Lines(text) {
+		size += len(line) + strings.Count(line, nameStart)*nameRoom
+		if size <= most-lineRoom {
+			end += len(line)
+		}
+	}
+	if size <= most || end == 0 {
+		return text, ""
+	}
+	return strings.TrimRight(text[:end], "\n"), text[end:]
 }
 
 // decideSafely turns a handler's panic into an error.

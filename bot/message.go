@@ -24,6 +24,8 @@ type Message struct {
 	Addressed bool            // said to the bot, who should answer; false for what it overhears
 	SentAt    time.Time       // when it was said; decides the business day
 	ReplyLane string          // where the reply is posted, as a lane of the outbox; empty: the caller of Handle brings it
+	ReplyMax  int             // bytes of UTF-8 that the caller of Handle can bring; 0: any number
+	RestLane  string          // where the rest of a longer reply is posted, in one message within an hour; empty: nowhere
 
 	// Filled in by the engine.
 
@@ -55,6 +57,7 @@ type EventHandler struct {
 // A Reply answers a message. The zero Reply says nothing.
 type Reply struct {
 	Text   string // plain text with line breaks; [Name] stands for a member's name
+	Rich   *Rich  // how a post looks where its destination shows more than text; nil: as Text
 	Rule   string // which rule answered, for the decision log; empty: the command's
 	Detail string // why, for the decision log
 }

@@ -13,10 +13,13 @@ import (
 // sent. Stored replies and posts hold these marks instead of names, so that
 // erasing a member leaves no name behind. The characters are Unicode
 // noncharacters, which no keyboard writes.
-var nameMark = regexp.MustCompile("\uFDD0([0-9]+)\uFDD1")
+var nameMark = regexp.MustCompile(nameStart + "([0-9]+)\uFDD1")
+
+// nameStart begins a mark.
+const nameStart = "\uFDD0"
 
 // Name returns a mark that becomes the member's name when the text is sent.
-func Name(member int64) string { return fmt.Sprintf("\uFDD0%d\uFDD1", member) }
+func Name(member int64) string { return fmt.Sprintf(nameStart+"%d\uFDD1", member) }
 
 // FillNames replaces the marks of [Name] in text. A member without a name is
 // called 会员 and the number.

@@ -24,11 +24,14 @@ const (
 	AtMostOnce  = store.AtMostOnce  // never twice; operators see it as unknown: what carries value
 )
 
+// MaxLaneBytes is the longest name of a lane.
+const MaxLaneBytes = 255
+
 // A Post is something the program says on its own.
 type Post struct {
 	Key       string    // at most 160 bytes, from store.Key; what was pushed under it once is not pushed again
-	Lane      string    // the destination, kind/id with a kind of laneKinds; at most 255 bytes
-	Reply     Reply     // its Text is sent
+	Lane      string    // the destination, kind/id with a kind of laneKinds; at most MaxLaneBytes
+	Reply     Reply     // its Text is sent, or its Rich where the destination shows that
 	Delivery  Delivery  // must be said
 	NotBefore time.Time // zero: at once; till then others of its lane pass
 	Expires   time.Time // when it is no use any more; zero: never
@@ -44,14 +47,21 @@ func Push(ctx context.Context, tx *store.Tx, p Post) error {
 	if err := p.check(); err != nil {
 		return fmt.Errorf("push %s: %w", p.Key, err)
 	}
-	row := store.Post{Key: p.Key, Lane: p.Lane, DueAt: p.NotBefore, Text: p.Reply.Text, Delivery: p.Delivery, Item: p.Item}
+	rich, err := encodeRich(p.Reply.Rich)
+	if err != nil {
+		return fmt.Errorf("push %s: %w", p.Key, err)
+	}
+	row := store.Post{
+		Key: p.Key, Lane: p.Lane, DueAt: p.NotBefore, Delivery: p.Delivery, Item: p.Item,
+		Text: p.Reply.Text, Form: p.Reply.Rich.form(), Rich: rich,
+	}
 	if p.NotBefore.Before(store.AtOnce) {
 		row.DueAt = store.AtOnce
 	}
 	if !p.Expires.IsZero() {
 		row.ExpiresAt = &p.Expires
 	}
-	_, err := tx.AddPost(ctx, row)
+	_, err = tx.AddPost(ctx, row)
 	return err
 }
 
@@ -60,8 +70,8 @@ func (p Post) check() error {
 	switch {
 	case p.Key == "" || len(p.Key) > 160:
 		return errors.New("a post needs a key of at most 160 bytes")
-	case !known || strings.TrimSpace(p.Lane) != p.Lane || len(p.Lane) > 255 || strings.HasSuffix(p.Lane, "/"):
-		return fmt.Errorf("%q is no lane", laneName(p.Lane))
+	case !known || strings.TrimSpace(p.Lane) != p.Lane || len(p.Lane) > MaxLaneBytes || strings.HasSuffix(p.Lane, "/"):
+		return fmt.Errorf("%q is no lane", LaneName(p.Lane))
 	case p.Delivery != AtLeastOnce && p.Delivery != AtMostOnce:
 		return errors.New("a post needs a delivery")
 	case strings.TrimSpace(p.Reply.Text) == "":
@@ -71,19 +81,20 @@ func (p Post) check() error {
 	case !p.Expires.IsZero() && p.Expires.Before(p.NotBefore):
 		return errors.New("the post expires before it may leave")
 	}
-	return nil
+	return p.Reply.Rich.check()
 }
 
 // A Sender brings posts to their destinations.
 type Sender interface {
-	// Send sends text, in which names are filled in, to the destination of
-	// lane. It must return soon after ctx is done, which is after 10 s. key is
+	// Send sends r, in whose Text names are filled in, to the destination of
+	// lane: its Rich, if it has one and the destination shows that, or else its
+	// Text. It must return soon after ctx is done, which is after 10 s. key is
 	// the post's, should the platform know duplicates by it. receipt is the
 	// platform's id of the message; empty where there is none.
 	//
 	// What became of a post that was not sent is read from an error that has
 	// the method Outcome of [SendError]. Any other error is [Doubtful].
-	Send(ctx context.Context, lane, text, key string) (receipt string, err error)
+	Send(ctx context.Context, lane string, r Reply, key string) (receipt string, err error)
 }
 
 // A SendError says what became of a send.
@@ -151,7 +162,7 @@ const (
 type Outbox struct {
 	OutboxConfig
 	owner string
-	poll  time.Duration // how soon a post that nobody announced by Wake is seen
+	poll  time.Duration // how soon what another process pushed, or what has become due, is seen
 	wake  chan struct{}
 	rate  *rate.Limiter
 	quota *quota
@@ -173,8 +184,8 @@ func NewOutbox(c OutboxConfig) *Outbox {
 	return o
 }
 
-// Wake makes the outbox look for posts at once. Whoever commits a Push may call
-// it, from any goroutine; those who do not, wait up to a second.
+// Wake makes the outbox look for posts at once. The store calls it after each
+// commit of this process with a Push.
 func (o *Outbox) Wake() {
 	select {
 	case o.wake <- struct{}{}:
@@ -188,8 +199,9 @@ func kindOf(lane string) string {
 	return kind
 }
 
-// laneName returns a lane for logs: an address to respond to is a secret.
-func laneName(lane string) string {
+// LaneName returns a lane for logs and people: an address to respond to is a
+// secret.
+func LaneName(lane string) string {
 	if kindOf(lane) == "response" {
 		return "response/…"
 	}

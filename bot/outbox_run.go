@@ -15,6 +15,7 @@ import (
 // Run sends posts until ctx is done. It then waits for the sends at hand, at
 // most 10 s, stores how they went and returns nil.
 func (o *Outbox) Run(ctx context.Context) error {
+	o.Store.OnPosts(o.Wake)
 	d := o.newDispatch()
 	work := context.WithoutCancel(ctx) // what was begun is finished
 	for {
@@ -287,7 +288,7 @@ func (d *dispatch) nextPosts(tx *store.Tx, won []store.Lane, now time.Time) (map
 		if _, err := tx.SettlePost(tx.Context(), p); err != nil {
 			return nil, err
 		}
-		d.Log.Warn("post left behind in mid-send", "post", p.ID, "lane", laneName(p.Lane), "state", p.State)
+		d.Log.Warn("post left behind in mid-send", "post", p.ID, "lane", LaneName(p.Lane), "state", p.State)
 	}
 	for _, l := range won {
 		if l.DeadAt != nil {
@@ -346,13 +347,17 @@ func (d *dispatch) trySend(ctx context.Context, s *sending) (receipt string, err
 	if err != nil {
 		return "", passing{err}
 	}
+	rich, err := decodeRich(s.post.Rich)
+	if err != nil {
+		d.Log.Error("post is sent as plain text", "post", s.post.ID, "err", err)
+	}
 	defer func() {
 		if p := recover(); p != nil {
 			d.Log.Error("sender panicked", "post", s.post.ID, "panic", p, "stack", string(debug.Stack()))
 			err = fmt.Errorf("panic: %v", p)
 		}
 	}()
-	return d.Sender.Send(ctx, s.post.Lane, text, s.post.Key)
+	return d.Sender.Send(ctx, s.post.Lane, Reply{Text: text, Rich: rich}, s.post.Key)
 }
 
 func earliest(a, b time.Time) time.Time {

@@ -56,21 +56,21 @@ func (d *dispatch) settleBatch(ctx context.Context, batch []*sending) error {
 	}
 	// It is one of them, or OnDead: the others must not wait for it.
 	if batch[0].dead {
-		d.Log.Error("tell that a destination is dead", "lane", laneName(batch[0].post.Lane), "err", err)
+		d.Log.Error("tell that a destination is dead", "lane", LaneName(batch[0].post.Lane), "err", err)
 		onDead = nil
 	}
 	for _, s := range batch {
 		if err := try(s); store.Transient(err) {
 			return err
 		} else if err != nil {
-			d.Log.Error("post not settled", "post", s.post.ID, "lane", laneName(s.post.Lane), "state", s.post.State, "err", err)
+			d.Log.Error("post not settled", "post", s.post.ID, "lane", LaneName(s.post.Lane), "state", s.post.State, "err", err)
 		}
 	}
 	return nil
 }
 
 func (d *dispatch) settleOne(tx *store.Tx, s *sending, onDead func(context.Context, *store.Tx, string, string) error) (err error) {
-	log := d.Log.With("post", s.post.ID, "lane", laneName(s.post.Lane), "state", s.post.State)
+	log := d.Log.With("post", s.post.ID, "lane", LaneName(s.post.Lane), "state", s.post.State)
 	settled, err := tx.SettlePost(tx.Context(), s.post)
 	if err != nil {
 		return err

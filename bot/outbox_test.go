@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -33,8 +34,9 @@ type office struct {
 }
 
 type arrival struct {
-	lane, text string
-	at         time.Time
+	lane string
+	Reply
+	at time.Time
 }
 
 func newOffice(t *testing.T, db *store.Store) *office {
@@ -65,14 +67,14 @@ func (w *office) pass(d time.Duration) {
 }
 
 // Send implements Sender.
-func (w *office) Send(_ context.Context, lane, text, _ string) (string, error) {
+func (w *office) Send(_ context.Context, lane string, r Reply, _ string) (string, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.arrived = append(w.arrived, arrival{lane, text, w.now})
+	w.arrived = append(w.arrived, arrival{lane, r, w.now})
 	if w.answer == nil {
 		return "", nil
 	}
-	return w.answer(lane, text)
+	return w.answer(lane, r.Text)
 }
 
 // texts returns what arrived since the last call.
@@ -81,7 +83,7 @@ func (w *office) texts() string {
 	defer w.mu.Unlock()
 	var texts []string
 	for _, a := range w.arrived {
-		texts = append(texts, a.text)
+		texts = append(texts, a.Text)
 	}
 	w.arrived = nil
 	return strings.Join(texts, " ")
@@ -141,7 +143,7 @@ func (w *office) update(fn func(ctx context.Context, tx *store.Tx) error) {
 func (w *office) push(lane string, texts ...string) {
 	w.Helper()
 	for _, text := range texts {
-		w.pushPost(Post{Key: text, Lane: lane, Reply: Textf("%s", text), Delivery: AtLeastOnce})
+		w.pushPost(Post{Key: text, Lane: lane, Reply: Reply{Text: text}, Delivery: AtLeastOnce})
 	}
 }
 
@@ -289,8 +291,8 @@ func TestWindowOverRestartsAndReplicas(t *testing.T) {
 			w.Errorf("%d posts took %v, want 3 minutes and a little", posts, took)
 		}
 		for i, a := range w.arrived {
-			if a.text != fmt.Sprint(i) {
-				w.Fatalf("post %d is %s", i, a.text)
+			if a.Text != fmt.Sprint(i) {
+				w.Fatalf("post %d is %s", i, a.Text)
 			}
 		}
 	})
@@ -405,7 +407,7 @@ func TestHangingDestinationDelaysNoOther(t *testing.T) {
 			}
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			w.arrived = append(w.arrived, arrival{lane, text, time.Now()})
+			w.arrived = append(w.arrived, arrival{lane, Reply{Text: text}, time.Now()})
 			return "", nil
 		})
 		o := NewOutbox(OutboxConfig{Store: w.db, Sender: hanging, Now: time.Now, Owner: "test", Log: slog.New(slog.DiscardHandler)})
@@ -437,8 +439,8 @@ func TestHangingDestinationDelaysNoOther(t *testing.T) {
 
 type senderFunc func(ctx context.Context, lane, text, key string) (string, error)
 
-func (f senderFunc) Send(ctx context.Context, lane, text, key string) (string, error) {
-	return f(ctx, lane, text, key)
+func (f senderFunc) Send(ctx context.Context, lane string, r Reply, key string) (string, error) {
+	return f(ctx, lane, r.Text, key)
 }
 
 // start runs o until stop is called.
@@ -545,7 +547,7 @@ func TestRate(t *testing.T) {
 		w := newOffice(t, storetest.Open(t))
 		latency := senderFunc(func(_ context.Context, lane, text, _ string) (string, error) {
 			w.mu.Lock()
-			w.arrived = append(w.arrived, arrival{lane, text, time.Now()})
+			w.arrived = append(w.arrived, arrival{lane, Reply{Text: text}, time.Now()})
 			w.mu.Unlock()
 			time.Sleep(time.Duration(1+rand.N(3)) * 50 * time.Millisecond) // in steps: many end together, as they do in a real hurry
 			return "", nil
@@ -576,10 +578,10 @@ func TestRate(t *testing.T) {
 		checkWindow(t, w.arrived, 300, time.Second)
 		last := map[string]string{}
 		for _, a := range w.arrived {
-			if a.text <= last[a.lane] {
-				t.Fatalf("%s: %s after %s", a.lane, a.text, last[a.lane])
+			if a.Text <= last[a.lane] {
+				t.Fatalf("%s: %s after %s", a.lane, a.Text, last[a.lane])
 			}
-			last[a.lane] = a.text
+			last[a.lane] = a.Text
 		}
 		var counts map[store.PostState]int64
 		w.update(func(ctx context.Context, tx *store.Tx) (err error) {
@@ -599,7 +601,7 @@ func TestTwoReplicasAtWork(t *testing.T) {
 		const lanes, each = 30, 6
 		arrived := make(chan arrival, lanes*each*2)
 		sender := senderFunc(func(_ context.Context, lane, text, _ string) (string, error) {
-			arrived <- arrival{lane: lane, text: text}
+			arrived <- arrival{lane: lane, Reply: Reply{Text: text}}
 			return "", nil
 		})
 		log := slog.New(slog.NewTextHandler(&w.log, nil))
@@ -636,8 +638,8 @@ func TestTwoReplicasAtWork(t *testing.T) {
 		for range lanes * each {
 			select {
 			case a := <-arrived:
-				if a.text != fmt.Sprint(next[a.lane]) {
-					t.Fatalf("%s: %s arrived, want %d", a.lane, a.text, next[a.lane])
+				if a.Text != fmt.Sprint(next[a.lane]) {
+					t.Fatalf("%s: %s arrived, want %d", a.lane, a.Text, next[a.lane])
 				}
 				next[a.lane]++
 			case <-deadline:
@@ -645,4 +647,74 @@ func TestTwoReplicasAtWork(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A post that is more than text arrives as it was pushed, and lists of posts,
+// which operators read, say so without carrying it.
+func TestRichPosts(t *testing.T) {
+	eachOffice(t, func(w *office) {
+		png := append([]byte("\x89PNG\r\n\x1a\n"), make([]byte, 1000)...)
+		want := []Rich{
+			{Markdown: "**满 100 减 20**"},
+			{Articles: []Article{{Title: "周末市集", Description: "在一楼", URL: "https://example.com/1?a=1&b=2", PicURL: "https://example.com/1.png"}}},
+			{Picture: png},
+			{Card: &Card{Title: "抽奖 #1", Facts: []Fact{{"奖品", "电饭煲"}}, URL: "https://example.com/draws/a"}},
+		}
+		w.update(func(ctx context.Context, tx *store.Tx) error {
+			for i, r := range want {
+				err := Push(ctx, tx, Post{Key: fmt.Sprint(i), Lane: "webhook/1", Reply: Reply{Text: "看看", Rich: &r}, Delivery: AtLeastOnce})
+				if err != nil {
+					return err
+				}
+			}
+			posts, err := tx.Posts(ctx, store.PostFilter{Limit: 10, Oldest: true})
+			for i, form := range []string{store.FormMarkdown, store.FormArticles, store.FormPicture, store.FormCard} {
+				if posts[i].Form != form || posts[i].Rich != "" {
+					t := posts[i]
+					w.Errorf("listed: form %q with %d bytes, want %q without", t.Form, len(t.Rich), form)
+				}
+			}
+			return err
+		})
+		w.run(time.Second, w.outbox())
+		if len(w.arrived) != len(want) {
+			w.Fatalf("%d posts arrived, want %d", len(w.arrived), len(want))
+		}
+		for i, a := range w.arrived {
+			if a.Text != "看看" || a.Rich == nil || !reflect.DeepEqual(*a.Rich, want[i]) {
+				w.Errorf("post %d arrived as %q, %+v; want %+v", i, a.Text, a.Rich, want[i])
+			}
+		}
+	})
+}
+
+func TestPushChecksRichPosts(t *testing.T) {
+	const page = "https://example.com/"
+	tests := []struct {
+		name string
+		rich Rich
+	}{
+		{"nothing", Rich{}},
+		{"two forms", Rich{Markdown: "a", Card: &Card{Title: "t", URL: page}}},
+		{"long markdown", Rich{Markdown: strings.Repeat("a", MaxMarkdownBytes+1)}},
+		{"too many articles", Rich{Articles: slices.Repeat([]Article{{Title: "t", URL: page}}, MaxArticles+1)}},
+		{"article without title", Rich{Articles: []Article{{Title: " ", URL: page}}}},
+		{"article without address", Rich{Articles: []Article{{Title: "t"}}}},
+		{"article with a script", Rich{Articles: []Article{{Title: "t", URL: "javascript:alert(1)"}}}},
+		{"long title", Rich{Articles: []Article{{Title: strings.Repeat("a", MaxTitleBytes+1), URL: page}}}},
+		{"long description", Rich{Articles: []Article{{Title: "t", Description: strings.Repeat("a", MaxDescriptionBytes+1), URL: page}}}},
+		{"picture that is none", Rich{Picture: []byte("<svg>")}},
+		{"large picture", Rich{Picture: append([]byte("\x89PNG\r\n\x1a\n"), make([]byte, MaxPictureBytes)...)}},
+		{"card without address", Rich{Card: &Card{Title: "t"}}},
+		{"card with many facts", Rich{Card: &Card{Title: "t", URL: page, Facts: make([]Fact, MaxFacts+1)}}},
+	}
+	w := newOffice(t, storetest.Open(t))
+	for _, tt := range tests {
+		w.update(func(ctx context.Context, tx *store.Tx) error {
+			if Push(ctx, tx, Post{Key: tt.name, Lane: "webhook/1", Reply: Reply{Text: "a", Rich: &tt.rich}, Delivery: AtLeastOnce}) == nil {
+				t.Errorf("Push took %s", tt.name)
+			}
+			return nil
+		})
+	}
 }

@@ -30,6 +30,7 @@ func migrations() []*gormigrate.Migration {
 		migrateMonthly,
 		migrateModeration,
 		migrateKF,
+		migrateRichPosts,
 	)
 }
 

@@ -13,6 +13,20 @@ var migrateOutbox = []*gormigrate.Migration{
 	createTable("2026-11-23 send_quota", &sendQuotaV1{}),
 }
 
+// migrateRichPosts gives posts another form than plain text.
+var migrateRichPosts = []*gormigrate.Migration{
+	addColumn("2026-11-25 posts.form", &postV2{}, "Form"),
+	addColumn("2026-11-25 posts.rich", &postV2{}, "Rich"),
+}
+
+type postV2 struct {
+	ID   int64
+	Form string  `gorm:"size:16;not null;default:''"`
+	Rich *string // null: there is none
+}
+
+func (postV2) TableName() string { return "posts" }
+
 type postV1 struct {
 	ID           int64      `gorm:"primaryKey;index:posts_lane,priority:3;index:posts_state,priority:2"`
 	Key          string     `gorm:"size:160;uniqueIndex"`

@@ -33,6 +33,14 @@ const (
 	AtMostOnce  Delivery = "at most once"  // it becomes PostUnknown
 )
 
+// The forms of posts that are more than text.
+const (
+	FormMarkdown = "markdown"
+	FormArticles = "articles"
+	FormPicture  = "picture"
+	FormCard     = "card"
+)
+
 // AtOnce is the due time of a post that may leave at once. It is no time of a
 // clock, for posts keep their order though the clocks of two processes differ.
 var AtOnce = time.Unix(0, 0).UTC()
@@ -47,6 +55,8 @@ type Post struct {
 	WaitingSince *time.Time // since when it could have left; nil: no outbox has seen it
 	ExpiresAt    *time.Time // when it is no use any more; nil: never
 	Text         string     // with marks instead of members' names
+	Form         string     // how else it is shown where that is possible, such as FormCard; empty: as Text only
+	Rich         string     // what is shown then, as the outbox writes it; lists of posts leave it out
 	Delivery     Delivery
 	Item         string // what it belongs to, for reports; may be empty
 	Reason       string // of the state, or of the last failure while it is queued
@@ -83,6 +93,7 @@ func (tx *Tx) AddPost(ctx context.Context, p Post) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("add post: %w", err)
 	}
+	tx.posted = tx.posted || added == 1
 	return added == 1, nil
 }
 

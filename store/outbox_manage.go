@@ -29,7 +29,7 @@ func (tx *Tx) Posts(ctx context.Context, f PostFilter) ([]Post, error) {
 	if f.Item != "" {
 		where["item"] = f.Item
 	}
-	q := tx.db.WithContext(ctx).Where(where)
+	q := tx.db.WithContext(ctx).Omit("rich").Where(where) // it may be a picture
 	if f.Before > 0 {
 		q = q.Where("id < ?", f.Before)
 	}
@@ -135,6 +135,7 @@ func (tx *Tx) requeue(ctx context.Context, id int64, from []PostState, now time.
 	if res.Error != nil {
 		return false, fmt.Errorf("queue post %d again: %w", id, res.Error)
 	}
+	tx.posted = tx.posted || res.RowsAffected == 1
 	return res.RowsAffected == 1, nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"gorm.io/gorm"
@@ -43,6 +44,7 @@ type Store struct {
 	mysql       bool
 	zone        *time.Location
 	box         *box
+	onPosts     atomic.Pointer[func()]
 }
 
 // Open connects to the database and makes its tables if they are missing or
@@ -146,6 +148,7 @@ type Tx struct {
 	moved    map[int64]bool     // accounts whose balance is not written yet
 
 	suspended map[int64][]Suspension // read by SuspendedUntil
+	posted    bool                   // there is a new post to send
 }
 
 // Context returns the transaction's context. Update and View refuse it, so
@@ -193,14 +196,24 @@ func (s *Store) transact(ctx context.Context, db *gorm.DB, fn func(tx *Tx) error
 		return ErrNested
 	}
 	inside := context.WithValue(ctx, inTransaction{}, true)
-	return db.WithContext(ctx).Transaction(func(db *gorm.DB) error {
+	var posted bool
+	err := db.WithContext(ctx).Transaction(func(db *gorm.DB) error {
 		tx := &Tx{db: db.WithContext(inside), ctx: inside, mysql: s.mysql, zone: s.zone, box: s.box}
 		if err := fn(tx); err != nil {
 			return err
 		}
+		posted = tx.posted
 		return tx.flush(inside)
 	}, opts)
+	if tell := s.onPosts.Load(); err == nil && posted && tell != nil {
+		(*tell)()
+	}
+	return err
 }
+
+// OnPosts has tell called after each commit of this process with new posts to
+// send. It must return at once.
+func (s *Store) OnPosts(tell func()) { s.onPosts.Store(&tell) }
 
 // retry repeats what failed because two transactions got in each other's way.
 func (s *Store) retry(ctx context.Context, try func() error) error {

@@ -79,6 +79,10 @@ func (e *aibotEndpoint) message(query url.Values, c AibotCallback, plain []byte)
 		Text: c.SpokenText(), Quote: c.QuotedText(),
 		Addressed: true, // a bot hears nothing else
 		SentAt:    time.Unix(sent, 0).UTC(),
+		ReplyMax:  MaxStreamBytes,
+	}
+	if lane := string(ToResponse) + "/" + c.ResponseURL; c.ResponseURL != "" && len(lane) <= bot.MaxLaneBytes {
+		m.RestLane = lane
 	}
 	if c.ChatType == ChatSingle {
 		m.ChatID = ""

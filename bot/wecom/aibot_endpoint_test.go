@@ -146,7 +146,7 @@ func TestGroupMessageIsAnsweredWithAFinishedStream(t *testing.T) {
 	want := bot.Message{
 		Key: "aibot/helper:CAIQ1", Endpoint: "aibot/helper", BotName: "小助手", ChatID: "wrk1", ChatKind: store.InternalGroup,
 		From: store.Identity{Kind: store.UserID, Value: "lisi"}, Text: "@小助手 签到", Quote: "昨天的公告", Addressed: true,
-		SentAt: time.Unix(1795219200, 0).UTC(),
+		SentAt: time.Unix(1795219200, 0).UTC(), ReplyMax: wecom.MaxStreamBytes, RestLane: "response/https://example.com/r?response_code=SECRET",
 	}
 	if got := f.engine.said[0]; got != want {
 		t.Errorf("message = %+v, want %+v", got, want)

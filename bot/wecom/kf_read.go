@@ -362,9 +362,6 @@ func (k *KF) said(ctx context.Context, e kfEntry, old *atomic.Int64) (attended b
 	}
 	m.ReplyLane = kfLane(e.Account, e.Customer)
 	answer, err := k.hear(ctx, m, old)
-	if err == nil && answer.Text != "" {
-		k.Wake()
-	}
 	return answer.Rule == ruleAttended, err
 }
 

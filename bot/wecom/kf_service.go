@@ -36,9 +36,8 @@ type KFConfig struct {
 	// Nil means 签到, 积分 and 抽奖. 转人工 is added to it.
 	Menu []string
 
-	Wake func() // is called after posts were committed; may be nil
-	Now  func() time.Time
-	Log  *slog.Logger
+	Now func() time.Time
+	Log *slog.Logger
 }
 
 // A KF runs the service accounts (客服账号) of 微信客服: it reads what customers
@@ -70,9 +69,6 @@ const kfHumanID = "human"
 // NewKF returns the service accounts.
 func NewKF(c KFConfig) (*KF, error) {
 	k := &KF{KFConfig: c, probe: func(string) error { return nil }}
-	if k.Wake == nil {
-		k.Wake = func() {}
-	}
 	if k.Menu == nil {
 		k.Menu = []string{"签到", "积分", "抽奖"}
 	}

@@ -57,8 +57,7 @@ func TestKFOnTheSimulator(t *testing.T) {
 		t.Fatal(err)
 	}
 	kf.Engine = app.Engine
-	outbox := bot.NewOutbox(bot.OutboxConfig{Store: db, Sender: kf, Now: time.Now, Log: log, Owner: "test"})
-	kf.Wake = outbox.Wake
+	outbox := bot.NewOutbox(bot.OutboxConfig{Store: db, Sender: wecom.LaneSender{API: api, Store: db, KF: kf}, Now: time.Now, Log: log, Owner: "test"})
 	platform, err := wecom.New(wecom.Config{App: &wecom.App{CorpID: testCorp, Token: testToken, AESKey: testAESKey}, KF: kf, Now: time.Now, Log: log})
 	if err != nil {
 		t.Fatal(err)

@@ -267,13 +267,9 @@ func (h *handover) settle(ctx context.Context, state store.KFState, servicer str
 
 // stay leaves the customer with the bot and says why.
 func (h *handover) stay(ctx context.Context, text string) error {
-	err := h.answered(ctx, func(ctx context.Context, tx *store.Tx, s *store.KFSession) error {
+	return h.answered(ctx, func(ctx context.Context, tx *store.Tx, s *store.KFSession) error {
 		return kfPush(ctx, tx, *s, store.Key("kf stay", s.AskedKey), text, *s.AskedAt)
 	})
-	if err == nil {
-		h.Wake()
-	}
-	return err
 }
 
 // answered changes the talk and notes that its question is answered, unless

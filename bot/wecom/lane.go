@@ -24,22 +24,53 @@ type LaneSender struct {
 }
 
 // Send implements bot.Sender.
-func (s LaneSender) Send(ctx context.Context, lane, text, key string) (receipt string, err error) {
+func (s LaneSender) Send(ctx context.Context, lane string, r bot.Reply, key string) (receipt string, err error) {
 	kind, id, _ := strings.Cut(lane, "/")
 	if kind == "kf" && s.KF != nil {
-		return s.KF.Send(ctx, lane, text, key)
+		return s.KF.Send(ctx, lane, r.Text, key)
 	}
 	destination := Destination{Kind: DestinationKind(kind), ID: id}
 	switch destination.Kind {
-	case ToApp, ToAppChat:
+	case ToApp, ToAppChat, ToResponse:
 	case ToWebhook:
 		if destination.ID, err = s.webhookKey(ctx, id); err != nil {
 			return "", err
 		}
 	default:
-		return "", badData("send", "nothing can be sent to the lane %s", lane)
+		return "", badData("send", "nothing can be sent to a lane of kind %s", kind)
 	}
-	return s.API.Send(ctx, destination, Outgoing{Text: text})
+	return s.API.Send(ctx, destination, outgoing(destination.Kind, r))
+}
+
+// outgoing returns r as a destination of kind k shows it: rich if it can.
+func outgoing(k DestinationKind, r bot.Reply) Outgoing {
+	plain := Outgoing{Text: r.Text}
+	if k == ToResponse {
+		plain.Text = fit(r.Text, MaxResponseBytes) // there is only one
+	}
+	if r.Rich == nil {
+		return plain
+	}
+	rich := Outgoing{Markdown: r.Rich.Markdown, News: r.Rich.Articles, Image: r.Rich.Picture, Card: cardOf(r.Rich.Card)}
+	if _, err := rich.kind("send", k); err != nil {
+		return plain
+	}
+	return rich
+}
+
+// cardOf returns a card as a notice.
+func cardOf(c *bot.Card) *TemplateCard {
+	if c == nil {
+		return nil
+	}
+	notice := &TemplateCard{
+		CardType: CardTextNotice, MainTitle: &CardTitle{Title: c.Title}, SubTitleText: c.Text,
+		CardAction: &CardAction{Type: 1, URL: c.URL},
+	}
+	for _, f := range c.Facts {
+		notice.HorizontalContentList = append(notice.HorizontalContentList, CardHorizontalItem{KeyName: f.Name, Value: f.Value})
+	}
+	return notice
 }
 
 // webhookKey returns the key of one of the store's webhooks.

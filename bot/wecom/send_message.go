@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+
+	"qunbot/bot"
 )
 
 // DestinationKind is a way to reach people.
@@ -63,12 +65,7 @@ type Outgoing struct {
 }
 
 // An Article is one entry of News.
-type Article struct {
-	Title       string `json:"title"`                 // at most MaxArticleTitleBytes
-	Description string `json:"description,omitempty"` // at most MaxArticleDescriptionBytes
-	URL         string `json:"url"`                   // at most MaxURLBytes
-	PicURL      string `json:"picurl,omitempty"`      // JPG or PNG, best 1068×455
-}
+type Article = bot.Article
 
 // Limits of what is sent. The platform cuts texts that are too long; here that
 // is an error, so that nobody loses words without knowing.
@@ -76,12 +73,8 @@ type Article struct {
 // Sources: https://developer.work.weixin.qq.com/document/path/91770 and
 // https://developer.work.weixin.qq.com/document/path/90236
 const (
-	MaxArticles                = 8
-	MaxArticleTitleBytes       = 128
-	MaxArticleDescriptionBytes = 512
-	MaxURLBytes                = 2048
-	MaxWebhookImageBytes       = 2 << 20 // before base64
-	MaxRecipients              = 1000
+	MaxWebhookImageBytes = bot.MaxPictureBytes // before base64
+	MaxRecipients        = 1000
 )
 
 // MaxTextBytes returns the longest Text for a kind of destination.
@@ -176,18 +169,18 @@ func (m Outgoing) kind(op string, k DestinationKind) (string, error) {
 
 func (m Outgoing) check(op string, k DestinationKind) error {
 	errs := []error{checkBytes(op, "text", m.Text, MaxTextBytes(k)), checkBytes(op, "markdown", m.Markdown, MaxMarkdownBytes(k))}
-	if len(m.News) > MaxArticles {
-		errs = append(errs, badData(op, "%d articles, at most %d", len(m.News), MaxArticles))
+	if len(m.News) > bot.MaxArticles {
+		errs = append(errs, badData(op, "%d articles, at most %d", len(m.News), bot.MaxArticles))
 	}
 	for i, a := range m.News {
 		if a.Title == "" || a.URL == "" {
 			errs = append(errs, badData(op, "article %d has no title or no url", i+1))
 		}
 		errs = append(errs,
-			checkBytes(op, "an article's title", a.Title, MaxArticleTitleBytes),
-			checkBytes(op, "an article's description", a.Description, MaxArticleDescriptionBytes),
-			checkBytes(op, "an article's url", a.URL, MaxURLBytes),
-			checkBytes(op, "an article's picurl", a.PicURL, MaxURLBytes))
+			checkBytes(op, "an article's title", a.Title, bot.MaxTitleBytes),
+			checkBytes(op, "an article's description", a.Description, bot.MaxDescriptionBytes),
+			checkBytes(op, "an article's url", a.URL, bot.MaxURLBytes),
+			checkBytes(op, "an article's picurl", a.PicURL, bot.MaxURLBytes))
 	}
 	if len(m.Image) > 0 {
 		switch kind := http.DetectContentType(m.Image); {

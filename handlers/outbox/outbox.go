@@ -72,10 +72,21 @@ type chip struct {
 	Count      int64
 }
 
+// A deadLane is a destination that is gone, and why.
+type deadLane struct{ Where, Why string }
+
+// forms are what posts that are more than text are called.
+var forms = map[string]string{
+	store.FormMarkdown: "Markdown", store.FormArticles: "图文", store.FormPicture: "图片", store.FormCard: "卡片",
+}
+
+// FormWord is what the post is shown as where that is possible; empty: as text.
+func (r row) FormWord() string { return forms[r.Form] }
+
 type listData struct {
 	console.Rows[row]
 	Chips    []chip
-	Dead     []store.Lane // destinations that are gone
+	Dead     []deadLane // destinations that are gone
 	Filtered bool
 	Change   bool
 	Fields   console.Fields
@@ -109,7 +120,14 @@ func (f *feature) list(ctx context.Context, tx *store.Tx, v console.Visit) (any,
 		}
 		data.Chips = append(data.Chips, c)
 	}
-	data.Dead, err = tx.DeadLanes(ctx, 20)
+	dead, err := tx.DeadLanes(ctx, 20)
+	if err != nil {
+		return nil, err
+	}
+	groups, err := lanesOfGroups(ctx, tx)
+	for _, l := range dead {
+		data.Dead = append(data.Dead, deadLane{place(l.Lane, groups), l.DeadReason})
+	}
 	return data, err
 }
 
@@ -175,8 +193,10 @@ func place(lane string, groups map[string]string) string {
 		return "微信客服"
 	case "webhook":
 		return "群机器人 " + id
+	case "response":
+		return "接着回复"
 	}
-	return lane
+	return bot.LaneName(lane)
 }
 
 // act does what an operator asks for with one post.
@@ -264,7 +284,7 @@ func (f *feature) apiPosts(ctx context.Context, tx *store.Tx, r api.Request) (an
 	}
 	views := make([]postView, len(posts))
 	for i, p := range posts {
-		views[i] = postView{p.ID, p.Key, p.Lane, p.State, p.Reason, p.Delivery, p.Attempts, p.Item, p.ExpiresAt}
+		views[i] = postView{p.ID, p.Key, bot.LaneName(p.Lane), p.State, p.Reason, p.Delivery, p.Attempts, p.Item, p.ExpiresAt}
 	}
 	return api.Paged(r, views, func(p postView) int64 { return p.ID }), nil
 }
