@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -18,6 +19,7 @@ import (
 
 	"encoding/json"
 
+	"qunbot/bot/wecom"
 	"qunbot/config"
 	"qunbot/simulator"
 	"qunbot/store"
@@ -42,6 +44,7 @@ type town struct {
 
 const (
 	townApp = "app-secret-0123456789"
+	townKF  = "wkTOWN0001"
 	newsDay = `<?xml version="1.0"?><rss version="2.0"><channel><title>商场</title>
 <item><title>周末市集开张</title><link>https://example.com/1</link><description>一楼中庭</description><pubDate>%s</pubDate></item>
 </channel></rss>`
@@ -59,7 +62,8 @@ func newTown(t *testing.T, o store.Options, keys ...string) *town {
 		BaseURL: server.URL, CorpID: "ww0123456789abcdef",
 		Apps:   []simulator.App{{AgentID: "1000002", Secret: townApp, Token: testToken, AESKey: testAESKey, CallbackURL: server.URL + "/wecom/app"}},
 		Bots:   []simulator.Bot{{Name: testBot, DisplayName: "小助手", Token: testToken, AESKey: testAESKey, CallbackURL: server.URL + "/wecom/aibot/" + testBot}},
-		People: []simulator.Person{{ID: "zhangsan", Kind: simulator.Member, Name: "张三"}},
+		People: []simulator.Person{{ID: "zhangsan", Kind: simulator.Member, Name: "张三"}, {ID: "wmTOWN0001", Kind: simulator.Customer, Name: "小王", UnionID: "uTOWN"}},
+		KF:     []simulator.KFAccount{{ID: townKF, Name: "南湖天地客服", Servicers: []string{"zhangsan"}}},
 		Now:    time.Now, Log: slog.New(slog.DiscardHandler),
 	}
 	var groups strings.Builder
@@ -90,12 +94,13 @@ wecom:
   api_base: %s
   corp_id: ww0123456789abcdef
   app: {agent_id: 1000002, secret: %s, token: %s, aes_key: %s}
+  kf: {accounts: [%s]}
   bots:
     - {name: %s, display_name: 小助手, token: %s, aes_key: %s}
 news: {feeds: [{name: 商场, url: %s/feed.xml}], allow_private_addresses: true}
 operators: [{userid: zhangsan, role: owner}]
 groups:
-%s`, o.Driver, o.DSN, w.url, townApp, testToken, testAESKey, testBot, testToken, testAESKey, w.url, groups.String())
+%s`, o.Driver, o.DSN, w.url, townApp, testToken, testAESKey, townKF, testBot, testToken, testAESKey, w.url, groups.String())
 	if err := os.WriteFile(w.settings, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -175,13 +180,13 @@ func (w *town) shown(chat, text string) (n int) {
 	}
 	defer resp.Body.Close()
 	var state struct {
-		Lines []struct{ Chat, Text string }
+		Lines []json.RawMessage
 	}
 	if err := json.NewDecoder(resp.Body).Decode(&state); err != nil {
 		w.Fatal(err)
 	}
 	for _, l := range state.Lines {
-		if strings.HasPrefix(l.Chat, chat) && strings.Contains(l.Text, text) {
+		if line := string(l); strings.Contains(line, `"chat":"`+chat) && strings.Contains(line, text) {
 			n++
 		}
 	}
@@ -286,6 +291,91 @@ func TestHangingDestination(t *testing.T) {
 	if hanging != 1 {
 		t.Errorf("%d calls hang while the others have arrived, want 1", hanging)
 	}
+}
+
+// do presses something on the platform's page.
+func (w *town) do(action string, body map[string]any) {
+	w.Helper()
+	text, err := json.Marshal(body)
+	if err != nil {
+		w.Fatal(err)
+	}
+	resp, err := http.Post(w.url+"/sim/api/"+action, "application/json", bytes.NewReader(text))
+	if err != nil {
+		w.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		w.Fatalf("%s %s = %s", action, text, resp.Status)
+	}
+}
+
+// say says something and waits until the chat shows the answer.
+func (w *town) say(chat, person, text, answer string) {
+	w.Helper()
+	before := w.shown(chat, answer)
+	w.do("say", map[string]any{"chat": chat, "person": person, "text": text})
+	w.until("“"+text+"” is answered with “"+answer+"”", func() bool { return w.shown(chat, answer) > before })
+}
+
+// A customer, who can meet no bot in a group, comes by a link, checks in, joins
+// a draw, asks for a person and comes back to the bot. The platform's notices
+// come twice, and late.
+func TestCustomerComesByLink(t *testing.T) {
+	w := newTown(t, storetest.SQLite(t), "hook-one")
+	w.say("wrkTOWN1", "zhangsan", "@小助手 /抽奖 新建 周末 奖品 电饭煲 x1", "抽奖")
+
+	const customer = "wmTOWN0001"
+	must(t, w.sim.SetFault(simulator.AppCallback, simulator.FaultDuplicate, 0))
+	w.do("enter", map[string]any{"person": customer, "url": w.kfLink()})
+	w.until("the customer is welcomed", func() bool { return w.shown(townKF, "你可以对我说") == 1 })
+	w.say(townKF, customer, "签到", "签到成功")
+	w.say(townKF, customer, "抽奖", "周末")
+	w.say(townKF, customer, "抽奖 周末", "核对码")
+	w.say(townKF, customer, "转人工", "已为您转接人工客服")
+	w.do("desk", map[string]any{"chat": townKF, "person": "zhangsan", "with": customer, "key": "end"})
+	w.until("the bot is back", func() bool { return w.shown(townKF, "人工服务结束了") == 1 })
+	w.say(townKF, customer, "签到", "今天已经签到过")
+	for text, want := range map[string]int{"你可以对我说": 1, "签到成功": 1, "核对码": 1, "已为您转接人工客服": 1} {
+		if n := w.shown(townKF, text); n != want {
+			t.Errorf("the customer read %q %d times, want %d", text, n, want)
+		}
+	}
+	withDatabase(t, w.options, func(db *store.Store) {
+		verifyLedger(t, db)
+		must(t, db.View(t.Context(), func(tx *store.Tx) error {
+			m, err := tx.MemberByIdentity(tx.Context(), store.UnionID, "uTOWN")
+			if err != nil {
+				return err
+			}
+			touch, err := tx.KFTouchOf(tx.Context(), m.ID)
+			if touch.FirstSource != "g=17" {
+				t.Errorf("the customer came from %q, want g=17", touch.FirstSource)
+			}
+			return err
+		}))
+	})
+}
+
+// kfLink returns the link for group 17 as the console shows it.
+func (w *town) kfLink() string {
+	w.Helper()
+	cfg := loadSettings(w.T, w.settings)
+	env := environment{Now: w.now, Log: slog.New(slog.DiscardHandler)}
+	var link string
+	withDatabase(w.T, w.options, func(db *store.Store) {
+		key, err := secretKey(cfg)
+		must(w.T, err)
+		calls, err := wecom.NewAPI(apiConfig(cfg, db, env))
+		must(w.T, err)
+		kf, err := wecom.NewKF(wecom.KFConfig{Accounts: cfg.WeCom.KF.Accounts, Store: db, API: calls, Secret: key, Now: env.Now, Log: env.Log})
+		must(w.T, err)
+		base, err := calls.KFContactWay(w.Context(), townKF, "mall")
+		must(w.T, err)
+		link, err = kf.Link(base, wecom.KFGroup(17))
+		must(w.T, err)
+	})
+	return link
 }
 
 func must(t *testing.T, err error) {
