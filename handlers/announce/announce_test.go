@@ -1,13 +1,8 @@
 package announce
 
 import (
-	"io"
 	"log/slog"
-	"net/http"
-	"net/http/cookiejar"
-	"net/http/httptest"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -19,6 +14,7 @@ import (
 	"qunbot/store"
 	"qunbot/store/storetest"
 	"qunbot/web/console"
+	"qunbot/web/console/consoletest"
 	"qunbot/wordfilter"
 )
 
@@ -176,61 +172,19 @@ func TestCutNumber(t *testing.T) {
 	}
 }
 
-var formKey = regexp.MustCompile(`name="_key" value="([A-Z0-9]+)"`)
-
 // The page shows what would be posted, and posts it to the chosen groups once.
 func TestConsole(t *testing.T) {
 	db := storetest.Open(t)
 	fill(t, db)
 	d := deps(t, db, func() time.Time { return now })
-	c, err := console.New(console.Config{Store: db, Pages: New(d).Console, Now: d.Now, Log: d.Log})
-	if err != nil {
-		t.Fatal(err)
-	}
-	mux := http.NewServeMux()
-	c.Mount(mux)
-	server := httptest.NewServer(mux)
-	t.Cleanup(server.Close)
-	jar, _ := cookiejar.New(nil)
-	client := &http.Client{Jar: jar}
-	body := func(resp *http.Response, err error) string {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		b, err := io.ReadAll(resp.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(b)
-	}
-	var token string
-	err = db.Update(t.Context(), func(tx *store.Tx) error {
-		o, err := tx.PutOperator(tx.Context(), store.Operator{UserID: "boss", Name: "店长", Role: store.Staff, CreatedAt: now})
-		if err != nil {
-			return err
-		}
-		token, err = tx.AddLoginLink(tx.Context(), o.ID, now.Add(time.Hour))
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	body(client.PostForm(console.LoginURL(server.URL, token), nil))
-	address := server.URL + "/console/monthly/announce"
+	b := consoletest.Open(t, console.Config{Store: db, Pages: New(d).Console, Now: d.Now, Log: d.Log})
+	b.SignIn(db, store.Operator{UserID: "boss", Name: "店长", Role: store.Staff, CreatedAt: now})
 
-	page := body(client.Get(address + "?" + url.Values{"text": {"今晚<抽奖>"}, "mall": {"1"}, "group": {"2"}}.Encode()))
-	for _, want := range []string{"今晚&lt;抽奖&gt;", "会发到 2 个群，另有 1 个发不了", `value="1" checked`, "没有消息推送机器人"} {
-		if !strings.Contains(page, want) {
-			t.Errorf("the preview lacks %q:\n%s", want, page)
-		}
-	}
-	form := url.Values{"_key": {formKey.FindStringSubmatch(page)[1]}, "text": {"今晚抽奖\r\n一楼"}, "group": {"1", "3"}}
+	page := b.Get("/console/monthly/announce?" + url.Values{"text": {"今晚<抽奖>"}, "mall": {"1"}, "group": {"2"}}.Encode())
+	b.Holds("preview", page, "今晚<抽奖>", "会发到 2 个群，另有 1 个发不了", `value="1" checked`, "没有消息推送机器人")
+	form := url.Values{"_key": {consoletest.FormKey(t, page)}, "text": {"今晚抽奖\r\n一楼"}, "group": {"1", "3"}}
 	for range 2 {
-		if got := body(client.PostForm(address, form)); !strings.Contains(got, "今晚抽奖") {
-			t.Errorf("after posting:\n%s", got)
-		}
+		b.Holds("posted", b.Ask(200, "POST", "/console/monthly/announce", form), "今晚抽奖")
 	}
 	if got, want := posts(t, db), []string{"webhook/1 今晚抽奖\n一楼", "webhook/2 今晚抽奖\n一楼"}; !slices.Equal(got, want) {
 		t.Errorf("posts = %q, want %q", got, want)
@@ -238,16 +192,13 @@ func TestConsole(t *testing.T) {
 	if got := audits(t, db); len(got) != 1 || !strings.Contains(got[0], "groups [1 3]: 今晚抽奖") {
 		t.Errorf("audits = %q, want one", got)
 	}
-	for problem, form := range map[string]url.Values{
-		"写上要说的话。":   {"text": {" "}, "group": {"1"}},
-		"含有敏感词“刷单”": {"text": {"招聘刷单员"}, "group": {"1"}},
-		"还没有选能发的群":  {"text": {"今晚抽奖"}, "group": {"2"}},
-		"太长了":       {"text": {strings.Repeat("字", 683)}, "group": {"1"}},
+	for problem, form := range map[string][]string{
+		"写上要说的话。":   {"text", " ", "group", "1"},
+		"含有敏感词“刷单”": {"text", "招聘刷单员", "group", "1"},
+		"还没有选能发的群":  {"text", "今晚抽奖", "group", "2"},
+		"太长了":       {"text", strings.Repeat("字", 683), "group", "1"},
 	} {
-		form.Set("_key", formKey.FindStringSubmatch(body(client.Get(address)))[1])
-		if got := body(client.PostForm(address, form)); !strings.Contains(got, problem) {
-			t.Errorf("posting %v lacks %q", form, problem)
-		}
+		b.Holds("problem", b.Post(422, "/console/monthly/announce", form...), problem)
 	}
 	if got := posts(t, db); len(got) != 2 {
 		t.Errorf("posts = %q, want none more", got)

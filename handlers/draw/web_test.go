@@ -29,21 +29,14 @@ func TestWriteOff(t *testing.T) {
 	w.say("店长", "/抽奖 截止 1")
 	w.say("店长", "/抽奖 开奖 1")
 	win := w.wins(d.ID)[0]
-	if page := newBrowser(w).get("/draws/"+d.PublicID, 200); strings.Contains(page, win.Code) {
-		t.Error("the public page shows a claim code")
-	}
+	public := w.browser()
+	public.Lacks("public page", public.Get("/draws/"+d.PublicID), win.Code)
 	clerk := w.operator("店员", store.Clerk)
 	code := win.Code[:5] + " " + strings.ToLower(win.Code[5:])
-	if page := clerk.get("/console/claims?code="+url.QueryEscape(code), 200); !strings.Contains(page, "炸锅") || !strings.Contains(page, "可以领取") {
-		t.Errorf("claim page does not show the prize: %s", page)
-	}
+	clerk.Holds("claim page", clerk.Get("/console/claims?code="+url.QueryEscape(code)), "炸锅", "可以领取")
 	path := "/console/claims?code=" + win.Code
-	if page := clerk.post(path, url.Values{"code": {win.Code}}, 200); !strings.Contains(page, "已核销：炸锅") {
-		t.Errorf("after the write-off: %s", page)
-	}
-	if page := clerk.get(path, 200); !strings.Contains(page, "已经领走") {
-		t.Errorf("the same code again: %s", page)
-	}
+	clerk.Holds("after the write-off", clerk.Post(200, path, "code", win.Code), "已核销：炸锅")
+	clerk.Holds("the same code again", clerk.Get(path), "已经领走")
 	w.update(func(tx *store.Tx) error {
 		audits, err := tx.Audits(tx.Context(), 0, 1)
 		if err == nil && (len(audits) == 0 || audits[0].Action != "抽奖 核销") {
@@ -58,40 +51,34 @@ func TestWriteOff(t *testing.T) {
 		}
 		return err
 	})
-	clerk.get("/console/draws/new", 403)
+	clerk.Ask(403, "GET", "/console/draws/new", nil)
 }
 
 // TestConsoleRefusals sends forms that cannot be.
 func TestConsoleRefusals(t *testing.T) {
 	w := newWorld(t, storetest.Open(t))
 	boss := w.operator("店长", store.Owner)
-	for what, fields := range map[string]url.Values{
-		"写上数量":    {"group": {"1"}, "name": {"大奖"}, "prizes": {"炸锅"}},
-		"请选一个群":   {"name": {"大奖"}, "prizes": {"炸锅 x1"}},
-		"时间已经过了":  {"group": {"1"}, "name": {"大奖"}, "prizes": {"炸锅 x1"}, "deadline": {"2025-02-01T10:00"}},
-		"超过了上限":   {"group": {"1"}, "name": {"大奖"}, "prizes": {"金条 x1 ¥50001"}},
-		"不小于 0":   {"group": {"1"}, "name": {"大奖"}, "prizes": {"炸锅 x1"}, "cost": {"-3"}},
-		"抽奖要有名称":  {"group": {"1"}, "prizes": {"炸锅 x1"}},
-		"至少要有一种奖": {"group": {"1"}, "name": {"大奖"}},
+	for what, fields := range map[string][]string{
+		"写上数量":    {"group", "1", "name", "大奖", "prizes", "炸锅"},
+		"请选一个群":   {"name", "大奖", "prizes", "炸锅 x1"},
+		"时间已经过了":  {"group", "1", "name", "大奖", "prizes", "炸锅 x1", "deadline", "2025-02-01T10:00"},
+		"超过了上限":   {"group", "1", "name", "大奖", "prizes", "金条 x1 ¥50001"},
+		"不小于 0":   {"group", "1", "name", "大奖", "prizes", "炸锅 x1", "cost", "-3"},
+		"抽奖要有名称":  {"group", "1", "prizes", "炸锅 x1"},
+		"至少要有一种奖": {"group", "1", "name", "大奖"},
 	} {
-		if page := boss.post("/console/draws/new", fields, 422); !strings.Contains(page, what) {
-			t.Errorf("no %q on the page for %v", what, fields)
-		}
+		boss.Holds(fmt.Sprint(fields), boss.Post(422, "/console/draws/new", fields...), what)
 	}
-	boss.post("/console/draws/new", url.Values{"group": {"1"}, "name": {"大奖"}, "prizes": {"炸锅 x1"}}, 200)
+	boss.Post(200, "/console/draws/new", "group", "1", "name", "大奖", "prizes", "炸锅 x1")
 	if len(w.posts) != 1 || !strings.Contains(w.posts[0], "【抽奖 #1】大奖") {
 		t.Errorf("announced %q, want the new draw in its group", w.posts)
 	}
 	path := fmt.Sprintf("/console/draws/%d", w.newest().ID)
 	for do, what := range map[string]string{"draw": "还在报名", "value": "没有约定公证数", "cancel": "要写原因", "dance": "不知道要做什么"} {
-		if page := boss.post(path, url.Values{"do": {do}}, 422); !strings.Contains(page, what) {
-			t.Errorf("do=%s: no %q on the page", do, what)
-		}
+		boss.Holds("do="+do, boss.Post(422, path, "do", do), what)
 	}
-	if page := boss.post("/console/draws/limits", url.Values{"max_value": {"60000"}, "claim_days": {"7"}}, 422); !strings.Contains(page, "不得超过五万元") {
-		t.Error("a limit above ¥50,000 is not refused with its reason")
-	}
-	boss.post("/console/draws/limits", url.Values{"max_value": {"100"}, "claim_days": {"3"}}, 200)
+	boss.Holds("a limit above ¥50,000", boss.Post(422, "/console/draws/limits", "max_value", "60000", "claim_days", "7"), "不得超过五万元")
+	boss.Post(200, "/console/draws/limits", "max_value", "100", "claim_days", "3")
 	if text := w.say("店长", "/抽奖 新建 小奖 奖品 券 x1 ¥101"); !strings.Contains(text, "超过了上限 ¥100.00") {
 		t.Errorf("above the lowered limit: %s", text)
 	}
@@ -106,7 +93,7 @@ func TestSecretsStaySecret(t *testing.T) {
 	look := func(when string, revealed bool) {
 		t.Helper()
 		for _, page := range []string{"/draws/" + d.PublicID, "/draws/" + d.PublicID + "/record.json", "/m/draws", fmt.Sprintf("/console/draws/%d", d.ID), "/console/draws", "/console/audit"} {
-			text := boss.get(page, 200)
+			text := boss.Get(page)
 			if strings.Contains(text, d.EntrantKey) || !revealed && strings.Contains(text, d.Seed) {
 				t.Errorf("%s shows a secret %s", page, when)
 			}
@@ -126,10 +113,8 @@ func TestSecretsStaySecret(t *testing.T) {
 	if err := w.record(d).Verify(); err != nil {
 		t.Errorf("cancelled draw: Verify() = %v", err)
 	}
-	if page := boss.get("/draws/"+d.PublicID, 200); !strings.Contains(page, "没货了") || !strings.Contains(page, d.Seed) {
-		t.Error("the page of the cancelled draw does not show its reason and seed")
-	}
-	boss.get("/draws/AAAAAAAAAA", 404)
+	boss.Holds("the cancelled draw", boss.Get("/draws/"+d.PublicID), "没货了", d.Seed)
+	boss.Ask(404, "GET", "/draws/AAAAAAAAAA", nil)
 }
 
 // TestMaskedNames looks at what the public page says of people.
@@ -138,17 +123,10 @@ func TestMaskedNames(t *testing.T) {
 	d := w.fill("/抽奖 新建 大奖 奖品 炸锅 x1", 12)
 	w.say("店长", "/抽奖 截止 1")
 	w.say("店长", "/抽奖 开奖 1")
-	page := newBrowser(w).get("/draws/"+d.PublicID, 200)
-	for _, name := range people[:12] {
-		if strings.Contains(page, name) {
-			t.Errorf("the public page names %s", name)
-		}
-	}
-	for _, masked := range []string{"王＊＊", "M＊＊"} {
-		if !strings.Contains(page, masked) {
-			t.Errorf("the public page has no %s", masked)
-		}
-	}
+	b := w.browser()
+	page := b.Get("/draws/" + d.PublicID)
+	b.Lacks("public page", page, people[:12]...)
+	b.Holds("public page", page, "王＊＊", "M＊＊")
 	// An erased member leaves no trace, and the record still verifies.
 	w.update(func(tx *store.Tx) error {
 		m, err := tx.MemberByIdentity(tx.Context(), store.UserID, "u0")
@@ -157,9 +135,9 @@ func TestMaskedNames(t *testing.T) {
 		}
 		return tx.EraseDraws(tx.Context(), m.ID)
 	})
-	if page := newBrowser(w).get("/draws/"+d.PublicID, 200); strings.Contains(page, "王＊＊") || !strings.Contains(page, "已注销") {
-		t.Error("an erased member is still named")
-	}
+	page = b.Get("/draws/" + d.PublicID)
+	b.Lacks("after erasing a member", page, "王＊＊")
+	b.Holds("after erasing a member", page, "已注销")
 	if err := w.record(d).Verify(); err != nil {
 		t.Errorf("after erasing a member: %v", err)
 	}
@@ -224,7 +202,7 @@ func TestGoldenPage(t *testing.T) {
 	w.runJob()
 	w.say("店长", "/抽奖 公证 1 517")
 	w.say("店长", "/抽奖 开奖 1")
-	page := newBrowser(w).get("/draws/"+d.PublicID, 200)
+	page := w.browser().Get("/draws/" + d.PublicID)
 	_, page, _ = strings.Cut(page, "<main>")
 	page, _, _ = strings.Cut(page, "</main>")
 	const path = "testdata/public.html"

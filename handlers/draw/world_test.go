@@ -3,13 +3,10 @@ package draw_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
-	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -27,6 +24,7 @@ import (
 	"qunbot/store/storetest"
 	"qunbot/web/api"
 	"qunbot/web/console"
+	"qunbot/web/console/consoletest"
 	"qunbot/web/portal"
 )
 
@@ -199,7 +197,7 @@ func (w *world) wins(id int64) (list []store.DrawWin) {
 // record reads a draw's record as anybody may.
 func (w *world) record(d store.Draw) drawproof.Record {
 	w.t.Helper()
-	r, err := drawproof.Decode(strings.NewReader(newBrowser(w).get("/draws/"+d.PublicID+"/record.json", 200)))
+	r, err := drawproof.Decode(strings.NewReader(w.browser().Get("/draws/" + d.PublicID + "/record.json")))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -218,76 +216,19 @@ func (signIn) Identify(_ context.Context, code string) (store.Identity, string, 
 	return store.Identity{Kind: store.UserID, Value: code}, "", nil
 }
 
-// A client is a browser without scripts.
-type client struct {
-	w *world
-	*http.Client
-}
+// browser returns a browser of nobody's.
+func (w *world) browser() *consoletest.Browser { return consoletest.New(w.t, w.site.URL) }
 
-func newBrowser(w *world) *client {
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return &client{w, &http.Client{Jar: jar}}
-}
-
-func (c *client) get(path string, status int) string {
-	c.w.t.Helper()
-	answer, err := c.Get(c.w.site.URL + path)
-	return c.body(path, answer, err, status)
-}
-
-var formKey = regexp.MustCompile(`name="_key" value="([A-Z2-7]+)"`)
-
-// post sends the first form of a page, with these fields.
-func (c *client) post(path string, fields url.Values, status int) string {
-	c.w.t.Helper()
-	key := formKey.FindStringSubmatch(c.get(path, 200))
-	if key == nil {
-		c.w.t.Fatalf("%s has no form", path)
-	}
-	fields.Set("_key", key[1])
-	answer, err := c.PostForm(c.w.site.URL+path, fields)
-	return c.body(path, answer, err, status)
-}
-
-func (c *client) body(path string, answer *http.Response, err error, status int) string {
-	c.w.t.Helper()
-	if err != nil {
-		c.w.t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	if err != nil {
-		c.w.t.Fatal(err)
-	}
-	if answer.StatusCode != status {
-		c.w.t.Fatalf("%s: status %d, want %d\n%s", path, answer.StatusCode, status, text)
-	}
-	return string(text)
-}
-
-// operator signs an operator into the console.
-func (w *world) operator(userID string, role store.Role) *client {
+// operator returns a browser with an operator signed in.
+func (w *world) operator(userID string, role store.Role) *consoletest.Browser {
 	w.t.Helper()
-	c := newBrowser(w)
-	if _, err := c.PostForm(w.loginURL(userID, role), nil); err != nil {
-		w.t.Fatal(err)
-	}
-	return c
+	b := w.browser()
+	b.SignIn(w.db, store.Operator{UserID: userID, Name: userID, Role: role, CreatedAt: w.now()})
+	return b
 }
 
-func (w *world) loginURL(userID string, role store.Role) (address string) {
+// loginURL returns an address that lets an operator in once.
+func (w *world) loginURL(userID string, role store.Role) string {
 	w.t.Helper()
-	w.update(func(tx *store.Tx) error {
-		o, err := tx.PutOperator(tx.Context(), store.Operator{UserID: userID, Name: userID, Role: role, CreatedAt: w.now()})
-		if err != nil {
-			return err
-		}
-		token, err := tx.AddLoginLink(tx.Context(), o.ID, w.now().Add(time.Hour))
-		address = console.LoginURL(w.site.URL, token)
-		return err
-	})
-	return address
+	return w.site.URL + consoletest.LoginPath(w.t, w.db, store.Operator{UserID: userID, Name: userID, Role: role, CreatedAt: w.now()})
 }

@@ -18,6 +18,7 @@ import (
 	"qunbot/store/storetest"
 	"qunbot/web/api"
 	"qunbot/web/console"
+	"qunbot/web/console/consoletest"
 )
 
 func TestMain(m *testing.M) { storetest.Main(m) }
@@ -113,34 +114,9 @@ func TestPageShowsEveryState(t *testing.T) {
 	for _, state := range []store.PostState{store.PostQueued, store.PostSent, store.PostFailed, store.PostUnknown} {
 		push(t, db, string(state), state)
 	}
-	c, err := console.New(console.Config{Store: db, Pages: feature(db).Console, Now: func() time.Time { return noon }, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	mux := http.NewServeMux()
-	c.Mount(mux)
-	var token string
-	update(t, db, func(ctx context.Context, tx *store.Tx) error {
-		o, err := tx.PutOperator(ctx, store.Operator{UserID: "z", Name: "张三", Role: store.Owner, CreatedAt: noon})
-		if err != nil {
-			return err
-		}
-		token, err = tx.AddLoginLink(ctx, o.ID, noon.Add(time.Hour))
-		return err
-	})
-	w := httptest.NewRecorder()
-	mux.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/console/login/"+token, nil))
-	r := httptest.NewRequest(http.MethodGet, "/console/outbox", nil)
-	for _, c := range w.Result().Cookies() {
-		r.AddCookie(c)
-	}
-	w = httptest.NewRecorder()
-	mux.ServeHTTP(w, r)
-	for _, want := range []string{"等待发送", "已发出", "失败", "不确定", "恭喜 会员 7", "重发", "取消", "已送达"} {
-		if !strings.Contains(w.Body.String(), want) {
-			t.Errorf("the page (status %d) lacks %s", w.Code, want)
-		}
-	}
+	b := consoletest.Open(t, console.Config{Store: db, Pages: feature(db).Console, Now: func() time.Time { return noon }, Log: slog.New(slog.DiscardHandler)})
+	b.SignIn(db, store.Operator{UserID: "z", Name: "张三", Role: store.Owner, CreatedAt: noon})
+	b.Holds("every state", b.Get("/console/outbox"), "等待发送", "已发出", "失败", "不确定", "恭喜 会员 7", "重发", "取消", "已送达")
 }
 
 func TestAPIListsTheOldestFirst(t *testing.T) {

@@ -6,10 +6,8 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
-	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
 	"os"
@@ -24,47 +22,30 @@ import (
 	"qunbot/store"
 	"qunbot/store/storetest"
 	"qunbot/web/console"
+	"qunbot/web/console/consoletest"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden pages in testdata")
 
 var noon = time.Date(2026, 11, 21, 4, 0, 0, 0, time.UTC) // 12:00 in Asia/Shanghai
 
-// site is a console with a clock, a log and a browser of its own.
+// site is a console with a clock, a log and a browser that follows no redirects.
 type site struct {
-	t      *testing.T
-	db     *store.Store
-	now    time.Time
-	log    bytes.Buffer
-	url    string
-	client *http.Client
+	*consoletest.Browser
+	t   *testing.T
+	db  *store.Store
+	now time.Time
+	log bytes.Buffer
 }
 
 // open returns a site with pages, before anybody signs in.
 func open(t *testing.T, pages ...console.Page) *site {
 	t.Helper()
 	s := &site{t: t, db: storetest.Open(t), now: noon}
-	c, err := console.New(console.Config{Store: s.db, Pages: pages, Now: func() time.Time { return s.now },
+	s.Browser = consoletest.Open(t, console.Config{Store: s.db, Pages: pages, Now: func() time.Time { return s.now },
 		Log: slog.New(slog.NewTextHandler(&s.log, nil))})
-	if err != nil {
-		t.Fatal(err)
-	}
-	mux := http.NewServeMux()
-	c.Mount(mux)
-	server := httptest.NewServer(mux)
-	t.Cleanup(server.Close)
-	s.url = server.URL
-	s.client = browser(t)
+	s.Client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return s
-}
-
-// browser keeps cookies and follows no redirects.
-func browser(t *testing.T) *http.Client {
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
 func (s *site) update(fn func(tx *store.Tx) error) {
@@ -74,19 +55,10 @@ func (s *site) update(fn func(tx *store.Tx) error) {
 	}
 }
 
-// link returns a new sign-in link's path for an operator with this role.
-func (s *site) link(role store.Role) (path string) {
+// link returns a new sign-in link's path for the operator, who now has this role.
+func (s *site) link(role store.Role) string {
 	s.t.Helper()
-	s.update(func(tx *store.Tx) error {
-		o, err := tx.PutOperator(tx.Context(), store.Operator{UserID: "zhangsan", Name: "张三", Role: role, CreatedAt: noon})
-		if err != nil {
-			return err
-		}
-		token, err := tx.AddLoginLink(tx.Context(), o.ID, s.now.Add(time.Hour))
-		path = strings.TrimPrefix(console.LoginURL("http://x", token), "http://x")
-		return err
-	})
-	return path
+	return consoletest.LoginPath(s.t, s.db, store.Operator{UserID: "zhangsan", Name: "张三", Role: role, CreatedAt: s.now})
 }
 
 func (s *site) signIn(role store.Role) {
@@ -98,46 +70,12 @@ func (s *site) signIn(role store.Role) {
 
 func (s *site) get(path string) (*http.Response, string) {
 	s.t.Helper()
-	r, err := http.NewRequestWithContext(s.t.Context(), "GET", s.url+path, nil)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return s.do(r)
+	return s.Do(s.Request("GET", path, nil))
 }
 
 func (s *site) post(path string, form url.Values) (*http.Response, string) {
 	s.t.Helper()
-	r, err := http.NewRequestWithContext(s.t.Context(), "POST", s.url+path, strings.NewReader(form.Encode()))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	r.Header.Set("Sec-Fetch-Site", "same-origin")
-	return s.do(r)
-}
-
-func (s *site) do(r *http.Request) (*http.Response, string) {
-	s.t.Helper()
-	got, err := s.client.Do(r)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer got.Body.Close()
-	body, err := io.ReadAll(got.Body)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return got, string(body)
-}
-
-// formKey is the one-time key of the first form of a page's own.
-func formKey(t *testing.T, body string) string {
-	t.Helper()
-	m := regexp.MustCompile(`name="_key" value="([A-Z0-9]+)"`).FindStringSubmatch(body)
-	if m == nil {
-		t.Fatalf("the page has no form key:\n%s", body)
-	}
-	return m[1]
+	return s.Do(s.Request("POST", path, form))
 }
 
 // wish is a feature's page: members' wishes, kept as audit rows' neighbours in a setting.
@@ -227,7 +165,7 @@ func TestLoginLinkIsUsedByItsButtonOnly(t *testing.T) {
 	got, body = s.get("/console/")
 	want(t, "home", got, body, 200, "首页", "张三", "负责人")
 
-	s.client = browser(t) // another browser
+	s.Browser = consoletest.New(t, s.URL) // another browser
 	got, body = s.post(path, nil)
 	want(t, "the link again", got, body, 403, "不能用了")
 }
@@ -235,10 +173,10 @@ func TestLoginLinkIsUsedByItsButtonOnly(t *testing.T) {
 func TestSessionTokenIsRenewedAtSignInAndEnds(t *testing.T) {
 	s := open(t)
 	s.signIn(store.Owner)
-	at, _ := url.Parse(s.url + "/console/")
-	first := s.client.Jar.Cookies(at)[0].Value
+	at, _ := url.Parse(s.URL + "/console/")
+	first := s.Client.Jar.Cookies(at)[0].Value
 	s.signIn(store.Owner)
-	if again := s.client.Jar.Cookies(at)[0].Value; again == first {
+	if again := s.Client.Jar.Cookies(at)[0].Value; again == first {
 		t.Error("the token after a second sign-in is the first one's")
 	}
 
@@ -277,20 +215,9 @@ func TestCookiesAreSecureOverHTTPS(t *testing.T) {
 	}
 	mux := http.NewServeMux()
 	c.Mount(mux)
-	var token string
-	err = db.Update(t.Context(), func(tx *store.Tx) error {
-		o, err := tx.PutOperator(tx.Context(), store.Operator{UserID: "a", Role: store.Owner, CreatedAt: noon})
-		if err != nil {
-			return err
-		}
-		token, err = tx.AddLoginLink(tx.Context(), o.ID, noon.Add(time.Hour))
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := consoletest.LoginPath(t, db, store.Operator{UserID: "a", Role: store.Owner, CreatedAt: noon})
 	w := httptest.NewRecorder()
-	mux.ServeHTTP(w, httptest.NewRequest("POST", console.LoginURL("https://fans.example.com/", token), nil))
+	mux.ServeHTTP(w, httptest.NewRequest("POST", "https://fans.example.com"+path, nil))
 	if cookie := w.Header().Get("Set-Cookie"); w.Code != 303 || !strings.Contains(cookie, "Secure") {
 		t.Errorf("sign-in over https = %d, cookie %q, want Secure", w.Code, cookie)
 	}
@@ -324,11 +251,11 @@ func TestRolesCountAtOnce(t *testing.T) {
 	}
 	s.link(store.Analyst) // the same operator, promoted
 	_, body = s.get("/console/wishes")
-	got, body = s.post("/console/wishes", url.Values{"_key": {formKey(t, body)}, "text": {"花"}})
+	got, body = s.post("/console/wishes", url.Values{"_key": {consoletest.FormKey(t, body)}, "text": {"花"}})
 	want(t, "analyst may read, not post", got, body, 403)
 	s.link(store.Staff)
 	_, body = s.get("/console/wishes")
-	got, body = s.post("/console/wishes", url.Values{"_key": {formKey(t, body)}, "text": {"花"}})
+	got, body = s.post("/console/wishes", url.Values{"_key": {consoletest.FormKey(t, body)}, "text": {"花"}})
 	want(t, "staff", got, body, 303)
 }
 
@@ -336,7 +263,7 @@ func TestPostIsAuditedAndRunsOnce(t *testing.T) {
 	s := open(t, wish(t))
 	s.signIn(store.Staff)
 	_, body := s.get("/console/wishes?a=1")
-	key := formKey(t, body)
+	key := consoletest.FormKey(t, body)
 	form := url.Values{"_key": {key}, "text": {"一束花"}}
 	for range 2 {
 		got, body := s.post("/console/wishes?a=1", form)
@@ -369,7 +296,7 @@ func TestDoubleClickRunsOnce(t *testing.T) {
 	s := open(t, wish(t))
 	s.signIn(store.Staff)
 	_, body := s.get("/console/wishes")
-	form := url.Values{"_key": {formKey(t, body)}, "text": {"花"}}
+	form := url.Values{"_key": {consoletest.FormKey(t, body)}, "text": {"花"}}
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
@@ -387,12 +314,12 @@ func TestInvalidShowsTheFormAgain(t *testing.T) {
 	s := open(t, wish(t))
 	s.signIn(store.Staff)
 	_, body := s.get("/console/wishes")
-	got, body := s.post("/console/wishes", url.Values{"_key": {formKey(t, body)}, "text": {`<很长的愿望>"`}})
+	got, body := s.post("/console/wishes", url.Values{"_key": {consoletest.FormKey(t, body)}, "text": {`<很长的愿望>"`}})
 	want(t, "invalid", got, body, 422, "没有提交", "最多 5 个字，现在有 8 个。", `value="&lt;很长的愿望&gt;&#34;"`, `aria-invalid="true"`)
 	if len(s.wishes()) != 0 || len(s.audits()) != 0 {
 		t.Error("something was written")
 	}
-	got, body = s.post("/console/wishes", url.Values{"_key": {formKey(t, body)}, "text": {"花"}})
+	got, body = s.post("/console/wishes", url.Values{"_key": {consoletest.FormKey(t, body)}, "text": {"花"}})
 	want(t, "corrected", got, body, 303)
 }
 
@@ -402,7 +329,7 @@ func TestFailuresAreLoggedOnceAndWriteNothing(t *testing.T) {
 	for text, cause := range map[string]string{"broken": "no wishes today", "panic": "a wish too far"} {
 		_, body := s.get("/console/wishes")
 		s.log.Reset()
-		got, body := s.post("/console/wishes", url.Values{"_key": {formKey(t, body)}, "text": {text}})
+		got, body := s.post("/console/wishes", url.Values{"_key": {consoletest.FormKey(t, body)}, "text": {text}})
 		want(t, text, got, body, 500, "没有成功", "编号")
 		id := regexp.MustCompile(`编号 ([a-z0-9]{8})`).FindStringSubmatch(body)
 		if log := s.log.String(); id == nil || strings.Count(log, "level=ERROR") != 1 || !strings.Contains(log, id[1]) || !strings.Contains(log, cause) {
@@ -421,12 +348,12 @@ func TestForeignPagesAreRefused(t *testing.T) {
 	s := open(t, wish(t))
 	s.signIn(store.Staff)
 	_, body := s.get("/console/wishes")
-	form := url.Values{"_key": {formKey(t, body)}, "text": {"花"}}
+	form := url.Values{"_key": {consoletest.FormKey(t, body)}, "text": {"花"}}
 	for name, header := range map[string][2]string{"fetch metadata": {"Sec-Fetch-Site", "cross-site"}, "origin": {"Origin", "https://evil.example"}} {
-		r, _ := http.NewRequestWithContext(t.Context(), "POST", s.url+"/console/wishes", strings.NewReader(form.Encode()))
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r := s.Request("POST", "/console/wishes", form)
+		r.Header.Del("Sec-Fetch-Site")
 		r.Header.Set(header[0], header[1])
-		got, body := s.do(r)
+		got, body := s.Do(r)
 		want(t, name, got, body, 403, "别的网站")
 	}
 	if len(s.wishes()) != 0 {
@@ -582,17 +509,17 @@ func TestPagesLookAsTheyShould(t *testing.T) {
 		golden(t, name, body)
 	}
 	_, body = s.get("/console/groups/2")
-	got, body := s.post("/console/groups/2", url.Values{"_key": {formKey(t, body)}, "name": {" "}, "mall": {"南湖店"}, "new_mall": {""}})
+	got, body := s.post("/console/groups/2", url.Values{"_key": {consoletest.FormKey(t, body)}, "name": {" "}, "mall": {"南湖店"}, "new_mall": {""}})
 	want(t, "empty name", got, body, 422, "请给群起一个名字。")
 	golden(t, "group-invalid", body)
-	got, body = s.post("/console/groups/2", url.Values{"_key": {formKey(t, body)}, "name": {"二号群"}, "mall": {""}, "new_mall": {"江北店"}})
+	got, body = s.post("/console/groups/2", url.Values{"_key": {consoletest.FormKey(t, body)}, "name": {"二号群"}, "mall": {""}, "new_mall": {"江北店"}})
 	want(t, "rename", got, body, 303)
 	_, body = s.get("/console/groups/2")
 	want(t, "renamed", got, body, 303, "二号群", "江北店", "已保存。")
 	_, body = s.get("/console/look")
-	got, body = s.post("/console/look", url.Values{"_key": {formKey(t, body)}, "name": {"南湖购物中心"}, "slogan": {""}, "colour": {"pink"}})
+	got, body = s.post("/console/look", url.Values{"_key": {consoletest.FormKey(t, body)}, "name": {"南湖购物中心"}, "slogan": {""}, "colour": {"pink"}})
 	want(t, "no such colour", got, body, 422, "请从列出的颜色里选一个。")
-	got, body = s.post("/console/look", url.Values{"_key": {formKey(t, body)}, "name": {"南湖购物中心"}, "slogan": {""}, "colour": {"red"}})
+	got, body = s.post("/console/look", url.Values{"_key": {consoletest.FormKey(t, body)}, "name": {"南湖购物中心"}, "slogan": {""}, "colour": {"red"}})
 	want(t, "look", got, body, 303)
 	_, body = s.get("/console/audit")
 	golden(t, "audit", body)
@@ -604,7 +531,7 @@ func TestGroupWebhook(t *testing.T) {
 	s.fill()
 	post := func(group, hook string) (*http.Response, string) {
 		_, body := s.get("/console/groups/" + group)
-		return s.post("/console/groups/"+group, url.Values{"_key": {formKey(t, body)}, "name": {"群"}, "mall": {"南湖店"}, "new_mall": {""}, "webhook": {hook}})
+		return s.post("/console/groups/"+group, url.Values{"_key": {consoletest.FormKey(t, body)}, "name": {"群"}, "mall": {"南湖店"}, "new_mall": {""}, "webhook": {hook}})
 	}
 	lane := func() (lane string) {
 		s.update(func(tx *store.Tx) error {
@@ -738,23 +665,16 @@ func FuzzRequests(f *testing.F) {
 	}
 	mux := http.NewServeMux()
 	c.Mount(mux)
-	var token string
 	err = db.Update(context.Background(), func(tx *store.Tx) error {
-		o, err := tx.PutOperator(tx.Context(), store.Operator{UserID: "a", Name: "A", Role: store.Owner, CreatedAt: noon})
-		if err != nil {
-			return err
-		}
-		if _, err := tx.AddGroup(tx.Context(), store.Group{ChatID: "c", Name: "群", CreatedAt: noon}); err != nil {
-			return err
-		}
-		token, err = tx.AddLoginLink(tx.Context(), o.ID, noon.Add(time.Hour))
+		_, err := tx.AddGroup(tx.Context(), store.Group{ChatID: "c", Name: "群", CreatedAt: noon})
 		return err
 	})
 	if err != nil {
 		f.Fatal(err)
 	}
 	w := httptest.NewRecorder()
-	mux.ServeHTTP(w, httptest.NewRequest("POST", console.LoginURL("http://x", token), nil))
+	login := consoletest.LoginPath(f, db, store.Operator{UserID: "a", Name: "A", Role: store.Owner, CreatedAt: noon})
+	mux.ServeHTTP(w, httptest.NewRequest("POST", login, nil))
 	cookie := w.Result().Cookies()[0]
 	f.Fuzz(func(t *testing.T, path, query, form string) {
 		at := url.URL{Path: "/console" + path, RawQuery: query}
