@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -13,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/chromedp"
+	"qunbot/web/browsertest"
 )
 
 // A demoProcess is the real program, running "demo".
@@ -76,99 +75,17 @@ func startDemo(t *testing.T, program string) demoProcess {
 	return d
 }
 
-// startBrowser starts a headless Chromium with one empty tab, or skips the test.
-func startBrowser(t *testing.T) context.Context {
-	t.Helper()
-	var path string
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if found, err := exec.LookPath(name); err == nil {
-			path = found
-			break
-		}
-	}
-	if path == "" {
-		const missing = "no Chromium in PATH: install it (Debian and Ubuntu: apt install chromium; macOS: brew install chromium)"
-		if os.Getenv("TEST_REQUIRE_ALL") != "" {
-			t.Fatal(missing)
-		}
-		t.Skip(missing)
-	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.NoSandbox)
-	for _, flag := range []string{"disable-gpu", "disable-quic", "no-first-run", "disable-background-networking", "disable-component-update", "disable-sync"} {
-		options = append(options, chromedp.Flag(flag, true))
-	}
-	ctx, stop := chromedp.NewExecAllocator(context.Background(), options...)
-	t.Cleanup(stop)
-	ctx, closeTab := chromedp.NewContext(ctx)
-	t.Cleanup(closeTab)
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatal(err)
-	}
-	return ctx
-}
-
 // A page is one tab of the browser.
 type page struct {
-	t   *testing.T
-	ctx context.Context
-}
-
-func (p page) do(steps ...chromedp.Action[chromedp.Void]) {
-	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, 20*time.Second)
-	defer cancel()
-	for n, step := range steps {
-		if err := chromedp.Do(ctx, step); err != nil {
-			p.t.Fatalf("browser step %d: %v", n, err)
-		}
-	}
-}
-
-// wait waits until an expression of JavaScript is true. While the browser goes
-// to another page there is nothing to ask, so that failures to ask are passed over.
-func (p page) wait(expression string) {
-	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, 20*time.Second)
-	defer cancel()
-	again := time.NewTicker(20 * time.Millisecond)
-	defer again.Stop()
-	for {
-		isTrue, err := chromedp.Run(ctx, chromedp.Evaluate[bool](fmt.Sprintf("!!(%s)", expression)))
-		if err == nil && isTrue {
-			return
-		}
-		select {
-		case <-again.C:
-		case <-ctx.Done():
-			p.t.Fatalf("waiting for %s: %v\nthe page shows\n%s", expression, err, evaluate[string](p, "document.body?.innerText ?? ''"))
-		}
-	}
-}
-
-func evaluate[T any](p page, expression string) T {
-	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, 20*time.Second)
-	defer cancel()
-	value, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression))
-	if err != nil {
-		p.t.Fatalf("%s: %v", expression, err)
-	}
-	return value
-}
-
-// fits checks that nothing sticks out to the right.
-func (p page) fits(width int64) {
-	p.t.Helper()
-	if got := evaluate[int64](p, "document.documentElement.scrollWidth"); got > width {
-		p.t.Errorf("%s is %d px wide in a window of %d", evaluate[string](p, "location.pathname"), got, width)
-	}
+	*browsertest.Tab
+	t *testing.T
 }
 
 // be plays somebody of the sample mall.
 func (p page) be(person string) {
 	p.t.Helper()
-	evaluate[bool](p, fmt.Sprintf(`(() => { const me = document.querySelector('[data-test=me]'); me.value = %q; me.onchange(); return true; })()`, person))
-	p.wait(fmt.Sprintf(`document.querySelector('[data-test=me]').value === %q`, person))
+	browsertest.Eval[bool](p.Tab, fmt.Sprintf(`(() => { const me = document.querySelector('[data-test=me]'); me.value = %q; me.onchange(); return true; })()`, person))
+	p.Wait(fmt.Sprintf(`document.querySelector('[data-test=me]').value === %q`, person))
 }
 
 // own is the lines of the chat that person said, in JavaScript.
@@ -180,20 +97,21 @@ func own(person string) string {
 // made person say it.
 func (p page) answer(person string, do func()) string {
 	p.t.Helper()
-	before := evaluate[int64](p, own(person)+".length")
+	before := browsertest.Eval[int64](p.Tab, own(person)+".length")
 	do()
-	p.wait(fmt.Sprintf("%s.length === %d", own(person), before+1))
-	id := evaluate[string](p, own(person)+".at(-1).dataset.id")
+	p.Wait(fmt.Sprintf("%s.length === %d", own(person), before+1))
+	id := browsertest.Eval[string](p.Tab, own(person)+".at(-1).dataset.id")
 	line := fmt.Sprintf(`document.querySelector('[data-test=line][data-reply-to=%q] .bubble')`, id)
-	p.wait(line + `?.innerText`)
-	return evaluate[string](p, line+".innerText")
+	p.Wait(line + `?.innerText`)
+	return browsertest.Eval[string](p.Tab, line+".innerText")
 }
 
 // say types text behind the bot's name, sends it and returns the answer.
 func (p page) say(person, text string) string {
 	p.t.Helper()
 	return p.answer(person, func() {
-		p.do(chromedp.SendKeys(chromedp.CSS("[data-test=input]"), text), chromedp.Click(chromedp.CSS("[data-test=send]")))
+		p.Type("[data-test=input]", text)
+		p.Click("[data-test=send]")
 	})
 }
 
@@ -221,27 +139,27 @@ func number(t *testing.T, pattern, text string) int {
 func (p page) note(person, part string) string {
 	p.t.Helper()
 	note := own(person) + `.at(-1)?.querySelector('.note')?.textContent`
-	p.wait(fmt.Sprintf(`(%s ?? '').includes(%q)`, note, part))
-	return evaluate[string](p, note)
+	p.Wait(fmt.Sprintf(`(%s ?? '').includes(%q)`, note, part))
+	return browsertest.Eval[string](p.Tab, note)
 }
 
 // deed presses one of the buttons backstage, which narrow windows fold away.
 func (p page) deed(button string) {
 	p.t.Helper()
-	css := chromedp.CSS("[data-test=" + button + "]")
-	p.wait(fmt.Sprintf(`!document.querySelector('[data-test=%s]').disabled`, button))
-	folded := evaluate[bool](p, fmt.Sprintf(`!document.querySelector('[data-test=%s]').checkVisibility()`, button))
+	css := "[data-test=" + button + "]"
+	p.Wait(fmt.Sprintf(`!document.querySelector('[data-test=%s]').disabled`, button))
+	folded := browsertest.Eval[bool](p.Tab, fmt.Sprintf(`!document.querySelector('[data-test=%s]').checkVisibility()`, button))
 	if folded {
-		p.do(chromedp.Click(chromedp.CSS("#fold")), chromedp.WaitVisible(css))
+		p.Click("#fold")
 	}
-	p.do(chromedp.Click(css))
+	p.Click(css)
 	if folded {
-		p.do(chromedp.Click(chromedp.CSS("#fold")))
+		p.Click("#fold")
 	}
 }
 
 func TestDemoInABrowser(t *testing.T) {
-	browser := startBrowser(t)
+	browser := browsertest.Start(t)
 	program := filepath.Join(t.TempDir(), "qunbot")
 	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
@@ -249,27 +167,21 @@ func TestDemoInABrowser(t *testing.T) {
 	for _, size := range []struct{ width, height int64 }{{390, 844}, {1440, 900}} {
 		t.Run(fmt.Sprint(size.width), func(t *testing.T) {
 			demo := startDemo(t, program)
-			tab, closeTab := chromedp.NewContext(browser)
-			t.Cleanup(closeTab)
-			if err := chromedp.Do(tab); err != nil { // opens the tab, which lives as long as this context
-				t.Fatal(err)
-			}
-			p := page{t, tab}
-			p.do(chromedp.EmulateViewport(size.width, size.height))
-			p.checkIn(demo, size.width)
+			p := page{browser.Tab(t, size.width, size.height, "light"), t}
+			p.checkIn(demo)
 			p.pullThePlug(demo)
-			p.visitConsole(demo, size.width)
+			p.visitConsole(demo)
 		})
 	}
 }
 
 // checkIn says 签到 as the visitor, and tries to get the points once more.
-func (p page) checkIn(demo demoProcess, width int64) {
+func (p page) checkIn(demo demoProcess) {
 	t := p.t
 	const me = "wangfang"
-	p.do(chromedp.Navigate(demo.sim))
-	p.wait("document.body?.dataset.ready")
-	p.fits(width)
+	p.Open(demo.sim)
+	p.Wait("document.body?.dataset.ready")
+	p.Fits("chat page")
 	p.be(me) // the cookie of another size's demo may say otherwise: cookies do not know ports
 	before := p.balance(me)
 	said := p.say(me, "签到")
@@ -277,13 +189,13 @@ func (p page) checkIn(demo demoProcess, width int64) {
 	if after != before+5 {
 		t.Errorf("签到 with %d points = %q, want %d points", before, said, before+5)
 	}
-	answers := evaluate[int64](p, own("helper")+".length")
+	answers := browsertest.Eval[int64](p.Tab, own("helper")+".length")
 
 	p.deed("redeliver")
 	if note := p.note(me, "投了 2 次"); !strings.Contains(note, "一字不差") {
 		t.Errorf("重复投递 of 签到: the page says %q, want the very same answer", note)
 	}
-	if got := evaluate[int64](p, own("helper")+".length"); got != answers {
+	if got := browsertest.Eval[int64](p.Tab, own("helper")+".length"); got != answers {
 		t.Errorf("%d answers of the bot after 重复投递, want the %d from before", got, answers)
 	}
 	if got := p.balance(me); got != after {
@@ -298,7 +210,7 @@ func (p page) checkIn(demo demoProcess, width int64) {
 	if got := p.balance(me); got != after {
 		t.Errorf("积分 after 拔电源 = %d, want %d", got, after)
 	}
-	p.fits(width)
+	p.Fits("chat page, used")
 }
 
 // pullThePlug checks in as somebody else while the power is cut: the points
@@ -322,12 +234,12 @@ func (p page) pullThePlug(demo demoProcess) {
 }
 
 // visitConsole signs in with the printed link, and looks around.
-func (p page) visitConsole(demo demoProcess, width int64) {
+func (p page) visitConsole(demo demoProcess) {
 	t := p.t
-	p.do(chromedp.Navigate(demo.console))
-	p.do(chromedp.Click(chromedp.CSS("main form button")))
-	p.wait(`location.pathname === '/console/' && document.querySelector('h1')`)
-	p.fits(width)
+	p.Open(demo.console)
+	p.Click("main form button")
+	p.Wait(`location.pathname === '/console/' && document.querySelector('h1')`)
+	p.Fits("console")
 	base := strings.TrimSuffix(demo.sim, "/sim/")
 	for _, tt := range []struct {
 		path string
@@ -337,17 +249,17 @@ func (p page) visitConsole(demo demoProcess, width int64) {
 		{"/console/members", []string{"王芳", "陈杰"}},
 		{"/console/decisions", []string{"签到", "积分", "王芳", "checkin"}},
 	} {
-		p.do(chromedp.Navigate(base + tt.path))
-		text := evaluate[string](p, "document.querySelector('main').innerText")
+		p.Open(base + tt.path)
+		text := browsertest.Eval[string](p.Tab, "document.querySelector('main').innerText")
 		for _, want := range tt.want {
 			if !strings.Contains(text, want) {
 				t.Errorf("%s shows\n%s\nwant %s in it", tt.path, text, want)
 			}
 		}
-		p.fits(width)
+		p.Fits(tt.path)
 	}
 	// The link works once only.
-	p.do(chromedp.Navigate(demo.console))
-	p.do(chromedp.Click(chromedp.CSS("main form button")))
-	p.wait(`document.body.innerText.includes('这条链接不能用了')`)
+	p.Open(demo.console)
+	p.Click("main form button")
+	p.Wait(`document.body.innerText.includes('这条链接不能用了')`)
 }

@@ -8,26 +8,8 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/chromedp/chromedp"
+	"qunbot/web/browsertest"
 )
-
-// fits checks that the page is not wider than its window, that targets on a
-// phone are large enough, and that the console is silent.
-func (p *tab) fits(width int64) {
-	p.t.Helper()
-	if wide := eval[int64](p, `Math.max(document.documentElement.scrollWidth, ...[...document.querySelectorAll('.lines, .inside, .session')].map((e) => e.scrollWidth - e.clientWidth + innerWidth))`); wide > width {
-		p.t.Errorf("page is %d px wide in a window of %d", wide, width)
-	}
-	if width < 640 {
-		small := eval[[]string](p, `[...document.querySelectorAll('button, select, textarea, .back, summary, .check, input:not([type=checkbox])')].filter((e) => e.offsetParent && e.getBoundingClientRect().height < 43.5).map((e) => e.outerHTML.slice(0, 90))`)
-		if len(small) > 0 {
-			p.t.Errorf("targets below 44 px: %s", strings.Join(small, "\n"))
-		}
-	}
-	if problems := p.console(); len(problems) > 0 {
-		p.t.Errorf("console: %v", problems)
-	}
-}
 
 // pageSizes are a phone and a desk.
 var pageSizes = []struct{ width, height int64 }{{360, 740}, {1440, 900}}
@@ -61,21 +43,21 @@ func robotPosts(t *testing.T) []any {
 
 // TestPageRobot checks that what a group robot posts is shown live.
 func TestPageRobot(t *testing.T) {
-	ctx := browser(t)
+	browser := browsertest.Start(t)
 	for _, size := range pageSizes {
 		t.Run(fmt.Sprint(size.width), func(t *testing.T) {
 			w := newWorld(t, withRobot)
-			p := newTab(t, ctx, size.width, size.height, "light")
+			p := tab{browser.Tab(t, size.width, size.height, "light")}
 			p.open(w, "#chat=wrkOne")
 			for i, body := range robotPosts(t) {
 				w.must(w.call("webhook/send?key="+robotKey, body))
-				p.wait(fmt.Sprintf(`document.querySelectorAll('[data-who="robot:wrkOne"]').length === %d`, i+1))
-				p.shoot(fmt.Sprintf("robot%d-%d-light", i, size.width))
+				p.Wait(fmt.Sprintf(`document.querySelectorAll('[data-who="robot:wrkOne"]').length === %d`, i+1))
+				p.Shoot(fmt.Sprintf("robot%d-%d-light", i, size.width))
 			}
 			answer := w.must(w.uploadAs("webhook/upload_media?type=file&key="+robotKey, "media", []byte("甲、乙、丙")))
 			w.must(w.call("webhook/send?key="+robotKey, map[string]any{"msgtype": "file", "file": map[string]any{"media_id": answer["media_id"]}}))
-			p.wait(`document.querySelector('.file')?.innerText.includes('中奖名单.txt')`)
-			p.shoot(fmt.Sprintf("robot9-%d-light", size.width))
+			p.Wait(`document.querySelector('.file')?.innerText.includes('中奖名单.txt')`)
+			p.Shoot(fmt.Sprintf("robot9-%d-light", size.width))
 			for what, expression := range map[string]string{
 				"a line break in a text": `document.querySelector('[data-who="robot:wrkOne"] .bubble').innerText.includes('安排：\n1. 10:00')`,
 				"a mention":              `document.querySelector('.at').textContent === '@张三'`,
@@ -85,28 +67,28 @@ func TestPageRobot(t *testing.T) {
 				"the picture":            `[...document.querySelectorAll('.bubble.picture img')].every((i) => i.naturalWidth === 200)`,
 				"the name":               `[...document.querySelectorAll('.line .who')].at(-1).innerText.includes('公告机器人')`,
 			} {
-				if !eval[bool](p, expression) {
+				if !browsertest.Eval[bool](p.Tab, expression) {
 					t.Errorf("not shown: %s", what)
 				}
 			}
-			p.fits(size.width)
+			p.fits()
 		})
 	}
 }
 
 // TestPagePanel checks 「故障与时钟」.
 func TestPagePanel(t *testing.T) {
-	ctx := browser(t)
+	browser := browsertest.Start(t)
 	for _, size := range pageSizes {
 		t.Run(fmt.Sprint(size.width), func(t *testing.T) {
 			w := newWorld(t, withRobot)
-			p := newTab(t, ctx, size.width, size.height, "light")
+			p := tab{browser.Tab(t, size.width, size.height, "light")}
 			p.open(w, "")
-			p.do(chromedp.Click(chromedp.CSS("[data-test=panel-open]")))
-			p.wait(`document.querySelector('#panel').open && document.querySelectorAll('[data-api]').length > 15`)
-			p.shoot(fmt.Sprintf("panel-%d-light", size.width))
-			eval[bool](p, `(() => { const s = document.querySelector('[data-api="webhook/send"] select'); s.value = 'server'; s.onchange(); return true; })()`)
-			p.wait(`document.querySelector('[data-api="webhook/send"].on')`)
+			p.Click("[data-test=panel-open]")
+			p.Wait(`document.querySelector('#panel').open && document.querySelectorAll('[data-api]').length > 15`)
+			p.Shoot(fmt.Sprintf("panel-%d-light", size.width))
+			browsertest.Eval[bool](p.Tab, `(() => { const s = document.querySelector('[data-api="webhook/send"] select'); s.value = 'server'; s.onchange(); return true; })()`)
+			p.Wait(`document.querySelector('[data-api="webhook/send"].on')`)
 			response, err := http.Post(w.url+"/cgi-bin/webhook/send?key="+robotKey, "application/json", strings.NewReader(`{}`))
 			if err != nil {
 				t.Fatal(err)
@@ -115,13 +97,13 @@ func TestPagePanel(t *testing.T) {
 			if response.StatusCode != http.StatusInternalServerError {
 				t.Errorf("status %d, want 500", response.StatusCode)
 			}
-			p.wait(`!document.querySelector('[data-api="webhook/send"].on')`) // once
-			p.do(chromedp.Click(chromedp.CSS("[data-test=advance-day]")))
-			p.wait(`document.querySelector('.time').innerText.includes('快 1 天')`)
-			p.fits(size.width)
-			p.do(chromedp.Click(chromedp.CSS("[data-test=panel-close]")))
-			p.wait(`!document.querySelector('#panel').open`)
-			p.fits(size.width)
+			p.Wait(`!document.querySelector('[data-api="webhook/send"].on')`) // once
+			p.Click("[data-test=advance-day]")
+			p.Wait(`document.querySelector('.time').innerText.includes('快 1 天')`)
+			p.fits()
+			p.Click("[data-test=panel-close]")
+			p.Wait(`!document.querySelector('#panel').open`)
+			p.fits()
 		})
 	}
 }
@@ -179,75 +161,75 @@ func (w *kfWorld) kfAnswer(entry map[string]any) {
 // TestPageKF walks through 微信客服: by a link, with a menu, to a servicer and
 // back.
 func TestPageKF(t *testing.T) {
-	ctx := browser(t)
+	browser := browsertest.Start(t)
 	for _, size := range pageSizes {
 		t.Run(fmt.Sprint(size.width), func(t *testing.T) {
 			w := newKFWorld(t, nil)
 			w.kfBot()
-			p := newTab(t, ctx, size.width, size.height, "light")
+			p := tab{browser.Tab(t, size.width, size.height, "light")}
 			n := 0
 			look := func(what string) {
 				t.Helper()
-				p.fits(size.width)
-				p.shoot(fmt.Sprintf("kf%d-%s-%d-light", n, what, size.width))
+				p.fits()
+				p.Shoot(fmt.Sprintf("kf%d-%s-%d-light", n, what, size.width))
 				n++
 			}
 			state := func(want string) {
 				t.Helper()
-				p.wait(`document.querySelector('[data-test=kf-state]')?.dataset.state === '` + want + `'`)
+				p.Wait(`document.querySelector('[data-test=kf-state]')?.dataset.state === '` + want + `'`)
 			}
 			talk := `document.querySelector('#lines').innerText`
 			customer := "#chat=" + testKF
 			p.open(w.testWorld, "")
 			p.be("wmLiming")
 			p.open(w.testWorld, "?1"+customer)
-			p.wait(`document.querySelector('[data-test=kf-enter]')?.offsetParent`)
+			p.Wait(`document.querySelector('[data-test=kf-enter]')?.offsetParent`)
 			look("before")
-			p.do(chromedp.SendKeys(chromedp.CSS("[data-test=kf-param]"), "g=17&s=9f3a"))
-			p.do(chromedp.Click(chromedp.CSS("[data-test=kf-enter]")))
-			p.wait(`document.querySelectorAll('[data-test=choice]').length === 2`)
-			p.wait(talk + `.includes('scene=mall，scene_param=g=17&s=9f3a')`)
+			p.Type("[data-test=kf-param]", "g=17&s=9f3a")
+			p.Click("[data-test=kf-enter]")
+			p.Wait(`document.querySelectorAll('[data-test=choice]').length === 2`)
+			p.Wait(talk + `.includes('scene=mall，scene_param=g=17&s=9f3a')`)
 			look("welcome")
-			p.do(chromedp.Click(chromedp.CSS("[data-test=choice]")))
-			p.wait(talk + `.includes('签到成功')`)
+			p.Click("[data-test=choice]")
+			p.Wait(talk + `.includes('签到成功')`)
 			state("1")
 			look("menu")
-			p.do(chromedp.SendKeys(chromedp.CSS("[data-test=input]"), "转人工\r"))
-			p.wait(talk + `.includes('正在为你转接')`)
+			p.Type("[data-test=input]", "转人工\r")
+			p.Wait(talk + `.includes('正在为你转接')`)
 			state("2")
 			look("pool")
 
 			p.be("zhangsan")
 			p.open(w.testWorld, "?2#chat="+testKF+"~wmLiming")
-			p.wait(`document.querySelector('[data-test=desk-take]')`)
+			p.Wait(`document.querySelector('[data-test=desk-take]')`)
 			look("desk")
-			p.do(chromedp.Click(chromedp.CSS("[data-test=desk-take]")))
+			p.Click("[data-test=desk-take]")
 			state("3")
-			p.do(chromedp.SendKeys(chromedp.CSS("[data-test=input]"), "您好，我是张三\r"))
-			p.wait(talk + `.includes('我是张三')`)
+			p.Type("[data-test=input]", "您好，我是张三\r")
+			p.Wait(talk + `.includes('我是张三')`)
 			look("served")
 
 			p.be("wmLiming")
 			p.open(w.testWorld, "?3"+customer)
-			p.wait(talk + `.includes('我是张三')`)
+			p.Wait(talk + `.includes('我是张三')`)
 			state("3")
 			look("human")
 			p.be("zhangsan")
 			p.open(w.testWorld, "?4#chat="+testKF+"~wmLiming")
-			p.do(chromedp.Click(chromedp.CSS("[data-test=desk-end]")))
+			p.Click("[data-test=desk-end]")
 			state("4")
 			look("ended")
 			// A link in a page outside leads into the chat.
 			p.be("wmWangfang")
-			p.do(chromedp.Navigate(w.link("mall") + "&scene_param=poster"))
-			p.wait(`document.body.dataset.ready`)
-			p.wait(talk + `.includes('scene_param=poster') && document.querySelectorAll('[data-test=choice]').length === 2`)
+			p.Open(w.link("mall") + "&scene_param=poster")
+			p.Wait(`document.body.dataset.ready`)
+			p.Wait(talk + `.includes('scene_param=poster') && document.querySelectorAll('[data-test=choice]').length === 2`)
 			p.be("zhangsan")
 			if size.width > 640 {
 				return
 			}
 			p.open(w.testWorld, "?5#list")
-			p.wait(`[...document.querySelectorAll('[data-test=chat]')].some((c) => c.innerText.includes('客服会话'))`)
+			p.Wait(`[...document.querySelectorAll('[data-test=chat]')].some((c) => c.innerText.includes('客服会话'))`)
 			look("list")
 		})
 	}
@@ -255,7 +237,7 @@ func TestPageKF(t *testing.T) {
 
 // TestPageApp checks the chats with apps.
 func TestPageApp(t *testing.T) {
-	ctx := browser(t)
+	browser := browsertest.Start(t)
 	for _, size := range pageSizes {
 		t.Run(fmt.Sprint(size.width), func(t *testing.T) {
 			app := newFakeApp(t)
@@ -267,11 +249,11 @@ func TestPageApp(t *testing.T) {
 			})
 			w := newWorld(t, withApp(app))
 			token := w.token(testSecret)
-			p := newTab(t, ctx, size.width, size.height, "light")
+			p := tab{browser.Tab(t, size.width, size.height, "light")}
 			p.open(w, "")
 			p.be("zhangsan")
 			p.open(w, "?1#chat=app:1000002")
-			p.wait(`document.querySelector('#title').textContent === '会员服务'`)
+			p.Wait(`document.querySelector('#title').textContent === '会员服务'`)
 			send := func(path string, body map[string]any) {
 				t.Helper()
 				body["touser"], body["agentid"] = "zhangsan", 1000002
@@ -282,55 +264,53 @@ func TestPageApp(t *testing.T) {
 				"card_type": "button_interaction", "main_title": map[string]string{"title": "入群审核", "desc": "李明 申请加入"}, "task_id": "t-1",
 				"button_list": []any{map[string]any{"text": "同意", "key": "yes", "style": 1}, map[string]any{"text": "拒绝", "key": "no", "style": 2}},
 			}})
-			p.do(chromedp.SendKeys(chromedp.CSS("[data-test=input]"), "积分\r"))
-			p.wait(`[...document.querySelectorAll('.bubble a')].some((a) => a.textContent === '看明细')`)
-			p.wait(`document.querySelectorAll('.card').length === 2 && document.querySelectorAll('.press').length === 2`)
-			p.shoot(fmt.Sprintf("app-%d-light", size.width))
-			p.fits(size.width)
+			p.Type("[data-test=input]", "积分\r")
+			p.Wait(`[...document.querySelectorAll('.bubble a')].some((a) => a.textContent === '看明细')`)
+			p.Wait(`document.querySelectorAll('.card').length === 2 && document.querySelectorAll('.press').length === 2`)
+			p.Shoot(fmt.Sprintf("app-%d-light", size.width))
+			p.fits()
 			w.must(w.call("appchat/create?access_token="+token, map[string]any{"name": "值班群", "userlist": []string{"zhangsan", "xiaowang"}, "chatid": "oncall2026"}))
 			send("appchat/send", map[string]any{"chatid": "oncall2026", "msgtype": "text", "text": map[string]any{"content": "交接班提醒"}})
-			p.wait(`[...document.querySelectorAll('[data-test=chat]')].some((c) => c.innerText.includes('值班群') && c.innerText.includes('交接班提醒'))`)
+			p.Wait(`[...document.querySelectorAll('[data-test=chat]')].some((c) => c.innerText.includes('值班群') && c.innerText.includes('交接班提醒'))`)
 			p.open(w, "?2#chat=oncall2026")
-			p.wait(`document.querySelector('#lines').innerText.includes('交接班提醒')`)
-			p.shoot(fmt.Sprintf("appchat-%d-light", size.width))
-			p.fits(size.width)
+			p.Wait(`document.querySelector('#lines').innerText.includes('交接班提醒')`)
+			p.Shoot(fmt.Sprintf("appchat-%d-light", size.width))
+			p.fits()
 		})
 	}
 }
 
 // TestShotsMore takes pictures in the dark; see the flag.
 func TestShotsMore(t *testing.T) {
-	if *shots == "" {
-		t.Skip("no -shots folder")
-	}
-	ctx := browser(t)
+	browsertest.NeedShots(t)
+	browser := browsertest.Start(t)
 	for _, width := range []int64{390, 1440} {
 		w := newKFWorld(t, withRobot)
 		w.kfBot()
 		for _, body := range robotPosts(t)[:3] {
 			w.must(w.call("webhook/send?key="+robotKey, body))
 		}
-		p := newTab(t, ctx, width, 860, "dark")
+		p := tab{browser.Tab(t, width, 860, "dark")}
 		name := func(what string) string { return fmt.Sprintf("dark-%s-%d", what, width) }
 		p.open(w.testWorld, "#chat=wrkOne")
 		p.be("zhangsan")
 		p.open(w.testWorld, "?1#chat=wrkOne")
-		p.shoot(name("robot"))
+		p.Shoot(name("robot"))
 		if err := w.SetFault("kf/send_msg", FaultTimeout, 2); err != nil {
 			t.Fatal(err)
 		}
-		p.do(chromedp.Click(chromedp.CSS("[data-test=panel-open]")))
-		p.wait(`document.querySelector('.api.on')`)
-		eval[bool](p, `(document.querySelector('.api.on').scrollIntoView({ block: 'center' }), true)`)
-		p.shoot(name("panel"))
+		p.Click("[data-test=panel-open]")
+		p.Wait(`document.querySelector('.api.on')`)
+		browsertest.Eval[bool](p.Tab, `(document.querySelector('.api.on').scrollIntoView({ block: 'center' }), true)`)
+		p.Shoot(name("panel"))
 		if err := w.SetFault("kf/send_msg", NoFault, 0); err != nil {
 			t.Fatal(err)
 		}
-		p.do(chromedp.Click(chromedp.CSS("[data-test=panel-close]")))
+		p.Click("[data-test=panel-close]")
 		w.enter("wmLiming", w.link("mall")+"&scene_param=g17")
 		p.be("wmLiming")
 		p.open(w.testWorld, "?2#chat="+testKF)
-		p.wait(`document.querySelector('[data-test=choice]')`)
-		p.shoot(name("kf"))
+		p.Wait(`document.querySelector('[data-test=choice]')`)
+		p.Shoot(name("kf"))
 	}
 }
