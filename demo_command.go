@@ -151,7 +151,8 @@ func (d *demonstration) say(ctx context.Context, s demo.Saying) (line string, er
 	var said struct {
 		ID string `json:"id"`
 	}
-	return said.ID, getJSON(req, &said)
+	err = getJSON(req, &said)
+	return said.ID, err
 }
 
 // awaitAnswer returns when the bot has answered a line, or after 10 s: a draw

@@ -206,7 +206,8 @@ func (tx *Tx) UseLots(ctx context.Context, uses []LotUse) error {
 // EntryByKey returns the booking with this key, or ErrNotFound.
 func (tx *Tx) EntryByKey(ctx context.Context, key string) (Entry, error) {
 	var e Entry
-	return e, one(tx.db.WithContext(ctx).Where(map[string]any{"key": key}).Take(&e), "look up entry")
+	err := one(tx.db.WithContext(ctx).Where(map[string]any{"key": key}).Take(&e), "look up entry")
+	return e, err
 }
 
 // EntriesOf returns a member's bookings, the newest first, at most limit,

@@ -122,20 +122,23 @@ func (tx *Tx) AddDraw(ctx context.Context, d *Draw) error {
 // Draw returns one draw, or ErrNotFound.
 func (tx *Tx) Draw(ctx context.Context, id int64) (Draw, error) {
 	var d Draw
-	return d, one(tx.db.WithContext(ctx).Take(&d, id), "look up draw")
+	err := one(tx.db.WithContext(ctx).Take(&d, id), "look up draw")
+	return d, err
 }
 
 // LockedDraw returns one draw, or ErrNotFound, and holds it against other
 // transactions until this one ends.
 func (tx *Tx) LockedDraw(ctx context.Context, id int64) (Draw, error) {
 	var d Draw
-	return d, one(tx.forUpdate(tx.db.WithContext(ctx)).Take(&d, id), "lock draw")
+	err := one(tx.forUpdate(tx.db.WithContext(ctx)).Take(&d, id), "lock draw")
+	return d, err
 }
 
 // DrawByPublicID returns the draw whose page has that id, or ErrNotFound.
 func (tx *Tx) DrawByPublicID(ctx context.Context, id string) (Draw, error) {
 	var d Draw
-	return d, one(tx.db.WithContext(ctx).Where("public_id = ?", id).Take(&d), "look up draw")
+	err := one(tx.db.WithContext(ctx).Where("public_id = ?", id).Take(&d), "look up draw")
+	return d, err
 }
 
 // A DrawFilter narrows Draws. Zero fields do not narrow.
@@ -235,7 +238,8 @@ func (tx *Tx) AddDrawEntry(ctx context.Context, e DrawEntry, chain string) error
 // DrawEntryOf returns a member's entry in a draw, or ErrNotFound.
 func (tx *Tx) DrawEntryOf(ctx context.Context, draw, member int64) (DrawEntry, error) {
 	var e DrawEntry
-	return e, one(tx.db.WithContext(ctx).Where("draw_id = ? AND member_id = ?", draw, member).Take(&e), "look up draw entry")
+	err := one(tx.db.WithContext(ctx).Where("draw_id = ? AND member_id = ?", draw, member).Take(&e), "look up draw entry")
+	return e, err
 }
 
 // DrawEntriesOf returns a member's entries, the newest draw first.
@@ -396,7 +400,8 @@ func (tx *Tx) DrawWinsOf(ctx context.Context, member int64, limit int) ([]DrawWi
 // DrawWinByCode returns the prize that a claim code stands for, or ErrNotFound.
 func (tx *Tx) DrawWinByCode(ctx context.Context, code string) (DrawWin, error) {
 	var w DrawWin
-	return w, one(tx.db.WithContext(ctx).Where("code = ? AND prize > 0", code).Take(&w), "look up claim code")
+	err := one(tx.db.WithContext(ctx).Where("code = ? AND prize > 0", code).Take(&w), "look up claim code")
+	return w, err
 }
 
 // LastDrawWin returns when a member last won in a mall and did not let the

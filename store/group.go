@@ -46,7 +46,8 @@ func (tx *Tx) MallNamed(ctx context.Context, name string) (Mall, error) {
 		return m, fmt.Errorf("add mall: %w", err)
 	}
 	m = Mall{}
-	return m, one(tx.db.WithContext(ctx).Where("name = ?", name).Take(&m), "look up mall")
+	err := one(tx.db.WithContext(ctx).Where("name = ?", name).Take(&m), "look up mall")
+	return m, err
 }
 
 // Malls returns all malls in the order in which they were made.
@@ -84,7 +85,8 @@ func (tx *Tx) GroupsByChat(ctx context.Context, chats []string) (map[string]Grou
 // Group returns one group, or ErrNotFound.
 func (tx *Tx) Group(ctx context.Context, id int64) (Group, error) {
 	var g Group
-	return g, one(tx.db.WithContext(ctx).Take(&g, id), "look up group")
+	err := one(tx.db.WithContext(ctx).Take(&g, id), "look up group")
+	return g, err
 }
 
 // AddGroupMembers notes who was seen in which group. The first time counts.

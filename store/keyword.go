@@ -53,7 +53,8 @@ const keywordVersion = "keyword.version"
 // KeywordVersion names the state of the rules: it is another one after every
 // change but those of hits. Empty: they were never changed.
 func (tx *Tx) KeywordVersion(ctx context.Context) (version string, err error) {
-	return version, tx.Setting(ctx, keywordVersion, &version)
+	err = tx.Setting(ctx, keywordVersion, &version)
+	return version, err
 }
 
 // keywordsChanged gives the rules another version. It is random and not
@@ -129,7 +130,8 @@ func (tx *Tx) DeleteKeywordRules(ctx context.Context, ids []int64) (int64, error
 // KeywordRule returns one rule, or ErrNotFound.
 func (tx *Tx) KeywordRule(ctx context.Context, id int64) (KeywordRule, error) {
 	var r KeywordRule
-	return r, one(tx.db.WithContext(ctx).Take(&r, id), "look up keyword rule")
+	err := one(tx.db.WithContext(ctx).Take(&r, id), "look up keyword rule")
+	return r, err
 }
 
 // EnabledKeywordRules returns the rules that are turned on, by number.

@@ -311,7 +311,8 @@ func (tx *Tx) NoteKFTouch(ctx context.Context, member int64, source string, at t
 // KFTouchOf returns where a member came from, or ErrNotFound.
 func (tx *Tx) KFTouchOf(ctx context.Context, member int64) (KFTouch, error) {
 	var t KFTouch
-	return t, one(tx.db.WithContext(ctx).Where("member_id = ?", member).Take(&t), "look up where a member came from")
+	err := one(tx.db.WithContext(ctx).Where("member_id = ?", member).Take(&t), "look up where a member came from")
+	return t, err
 }
 
 // JoinIdentities makes two ids name one member, who is made if neither is

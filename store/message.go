@@ -67,7 +67,8 @@ func (tx *Tx) Answers(ctx context.Context, keys []string) (map[string]Answer, er
 // AnswerByStream returns the answer that a stream shows, or ErrNotFound.
 func (tx *Tx) AnswerByStream(ctx context.Context, streamID string) (Answer, error) {
 	var a Answer
-	return a, one(tx.db.WithContext(ctx).Where("stream_id = ?", streamID).Take(&a), "look up stream")
+	err := one(tx.db.WithContext(ctx).Where("stream_id = ?", streamID).Take(&a), "look up stream")
+	return a, err
 }
 
 // AddAnswers stores answers, what was said, and why. It returns ErrExists if a

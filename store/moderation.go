@@ -72,7 +72,8 @@ const moderationVersion = "moderation.version"
 // WordsVersion names the state of the sensitive words: it is another one after
 // every change. Empty: they were never changed.
 func (tx *Tx) WordsVersion(ctx context.Context) (version string, err error) {
-	return version, tx.Setting(ctx, moderationVersion, &version)
+	err = tx.Setting(ctx, moderationVersion, &version)
+	return version, err
 }
 
 // wordsChanged gives the words another version. It is random and not counted
@@ -154,7 +155,8 @@ func (tx *Tx) DeleteWords(ctx context.Context, ids []int64) (int64, error) {
 // Word returns one word, or ErrNotFound.
 func (tx *Tx) Word(ctx context.Context, id int64) (SensitiveWord, error) {
 	var w SensitiveWord
-	return w, one(tx.db.WithContext(ctx).Take(&w, id), "look up sensitive word")
+	err := one(tx.db.WithContext(ctx).Take(&w, id), "look up sensitive word")
+	return w, err
 }
 
 // AllWords returns all words and allowed phrases, by number, as far as scans
@@ -281,7 +283,8 @@ func (tx *Tx) AddStrike(ctx context.Context, s Strike) (stored Strike, added boo
 // StrikeByKey returns the strike of a message, or ErrNotFound.
 func (tx *Tx) StrikeByKey(ctx context.Context, key string) (Strike, error) {
 	var s Strike
-	return s, one(tx.db.WithContext(ctx).Where(map[string]any{"key": key}).Take(&s), "look up strike")
+	err := one(tx.db.WithContext(ctx).Where(map[string]any{"key": key}).Take(&s), "look up strike")
+	return s, err
 }
 
 // CountStrikes returns how many of a member's strikes that count were said

@@ -43,7 +43,8 @@ func (tx *Tx) MonthlyTexts(ctx context.Context) ([]MonthlyText, error) {
 // MonthlyText returns a mall's text, or ErrNotFound.
 func (tx *Tx) MonthlyText(ctx context.Context, mall int64) (MonthlyText, error) {
 	var t MonthlyText
-	return t, one(tx.db.WithContext(ctx).Where("mall_id = ?", mall).Take(&t), "look up monthly text")
+	err := one(tx.db.WithContext(ctx).Where("mall_id = ?", mall).Take(&t), "look up monthly text")
+	return t, err
 }
 
 // SetMonthlyText stores a mall's text, new or changed.
@@ -58,7 +59,8 @@ func (tx *Tx) SetMonthlyText(ctx context.Context, t MonthlyText) error {
 // MonthlyPost returns what became of a mall's text in a month, or ErrNotFound.
 func (tx *Tx) MonthlyPost(ctx context.Context, mall int64, month string) (MonthlyPost, error) {
 	var p MonthlyPost
-	return p, one(tx.db.WithContext(ctx).Where("mall_id = ? AND month = ?", mall, month).Take(&p), "look up monthly post")
+	err := one(tx.db.WithContext(ctx).Where("mall_id = ? AND month = ?", mall, month).Take(&p), "look up monthly post")
+	return p, err
 }
 
 // SetMonthlyPost stores what became of a mall's text in a month.

@@ -138,7 +138,8 @@ func (tx *Tx) HideNewsItem(ctx context.Context, id int64, hidden bool) error {
 // NewsItem returns one item, or ErrNotFound.
 func (tx *Tx) NewsItem(ctx context.Context, id int64) (NewsItem, error) {
 	var n NewsItem
-	return n, one(tx.db.WithContext(ctx).Take(&n, id), "look up news item")
+	err := one(tx.db.WithContext(ctx).Take(&n, id), "look up news item")
+	return n, err
 }
 
 // NewsItems returns items, the newest first, older than before (0: from the
@@ -186,7 +187,8 @@ func (tx *Tx) OpenNewsItems(ctx context.Context, mall int64, from, to Day, limit
 // NewsDigest returns what a mall's groups were told on a day, or ErrNotFound.
 func (tx *Tx) NewsDigest(ctx context.Context, mall int64, day Day) (NewsDigest, error) {
 	var d NewsDigest
-	return d, one(tx.db.WithContext(ctx).Where("mall_id = ? AND day = ?", mall, day).Take(&d), "look up news digest")
+	err := one(tx.db.WithContext(ctx).Where("mall_id = ? AND day = ?", mall, day).Take(&d), "look up news digest")
+	return d, err
 }
 
 // PutNewsDigest stores a digest, unless the mall has one of that day that holds

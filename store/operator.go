@@ -54,13 +54,15 @@ func (tx *Tx) PutOperator(ctx context.Context, o Operator) (Operator, error) {
 		return o, fmt.Errorf("put operator: %w", err)
 	}
 	stored := Operator{}
-	return stored, one(tx.db.WithContext(ctx).Where("user_id = ?", o.UserID).Take(&stored), "look up operator")
+	err = one(tx.db.WithContext(ctx).Where("user_id = ?", o.UserID).Take(&stored), "look up operator")
+	return stored, err
 }
 
 // Operator returns one operator, or ErrNotFound.
 func (tx *Tx) Operator(ctx context.Context, id int64) (Operator, error) {
 	var o Operator
-	return o, one(tx.db.WithContext(ctx).Take(&o, id), "look up operator")
+	err := one(tx.db.WithContext(ctx).Take(&o, id), "look up operator")
+	return o, err
 }
 
 // Operators returns all operators by name.
@@ -205,7 +207,8 @@ type Request struct {
 // Request returns the request with this key, or ErrNotFound.
 func (tx *Tx) Request(ctx context.Context, key string) (Request, error) {
 	var r Request
-	return r, one(tx.db.WithContext(ctx).Where(map[string]any{"key": key}).Take(&r), "look up request")
+	err := one(tx.db.WithContext(ctx).Where(map[string]any{"key": key}).Take(&r), "look up request")
+	return r, err
 }
 
 // AddRequest stores r. It returns ErrExists if the key was used meanwhile.

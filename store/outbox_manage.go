@@ -50,13 +50,15 @@ func (tx *Tx) Posts(ctx context.Context, f PostFilter) ([]Post, error) {
 // Post returns one post, or ErrNotFound.
 func (tx *Tx) Post(ctx context.Context, id int64) (Post, error) {
 	var p Post
-	return p, one(tx.db.WithContext(ctx).Take(&p, id), "look up post")
+	err := one(tx.db.WithContext(ctx).Take(&p, id), "look up post")
+	return p, err
 }
 
 // PostByKey returns the post with a key, or ErrNotFound.
 func (tx *Tx) PostByKey(ctx context.Context, key string) (Post, error) {
 	var p Post
-	return p, one(tx.db.WithContext(ctx).Where(map[string]any{"key": key}).Take(&p), "look up post")
+	err := one(tx.db.WithContext(ctx).Where(map[string]any{"key": key}).Take(&p), "look up post")
+	return p, err
 }
 
 // PostCounts returns how many posts there are in each state; states without
@@ -154,7 +156,8 @@ func (tx *Tx) DeadLanes(ctx context.Context, limit int) ([]Lane, error) {
 // was ever sent there.
 func (tx *Tx) Lane(ctx context.Context, lane string) (Lane, error) {
 	var l Lane
-	return l, one(tx.db.WithContext(ctx).Where("lane = ?", lane).Take(&l), "look up lane")
+	err := one(tx.db.WithContext(ctx).Where("lane = ?", lane).Take(&l), "look up lane")
+	return l, err
 }
 
 // ReviveLane takes a dead destination for alive, and reports whether it was

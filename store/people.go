@@ -151,7 +151,8 @@ func (tx *Tx) MemberByIdentity(ctx context.Context, kind IdentityKind, value str
 // Member returns one member, or ErrNotFound.
 func (tx *Tx) Member(ctx context.Context, id int64) (Member, error) {
 	var m Member
-	return m, one(tx.db.WithContext(ctx).Take(&m, id), "look up member")
+	err := one(tx.db.WithContext(ctx).Take(&m, id), "look up member")
+	return m, err
 }
 
 // IdentitiesOf returns one id by which the platform knows each member.

@@ -20,7 +20,8 @@ type Token struct {
 // Token returns the token of that name, or ErrNotFound.
 func (tx *Tx) Token(ctx context.Context, name string) (Token, error) {
 	var t Token
-	return t, one(tx.db.WithContext(ctx).Where("name = ?", name).Take(&t), "look up token")
+	err := one(tx.db.WithContext(ctx).Where("name = ?", name).Take(&t), "look up token")
+	return t, err
 }
 
 // LeaseToken reserves the fetching of the token that follows version (0 where

@@ -141,7 +141,8 @@ func (a *API) kfSync(ctx context.Context, account, cursor, token string, limit i
 		Limit   int    `json:"limit"`
 		Account string `json:"open_kfid"`
 	}{cursor, token, limit, account}
-	return page, a.kf(ctx, opKFSync, body, &page)
+	err := a.kf(ctx, opKFSync, body, &page)
+	return page, err
 }
 
 // A kfMessage is what send_msg and send_msg_on_event take. It is addressed
@@ -257,7 +258,8 @@ func (a *API) kfCustomers(ctx context.Context, customers []string) ([]kfCustomer
 		List []kfCustomer `json:"customer_list"`
 	}
 	body := map[string]any{"external_userid_list": customers, "need_enter_session_context": 0}
-	return answer.List, a.kf(ctx, opKFCustomers, body, &answer)
+	err := a.kf(ctx, opKFCustomers, body, &answer)
+	return answer.List, err
 }
 
 // KFContactWay returns the address under which customers reach a service

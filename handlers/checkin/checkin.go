@@ -38,7 +38,8 @@ func New(d handlers.Deps) handlers.Feature {
 // rules returns the rules in force.
 func (f *feature) rules(ctx context.Context, tx *store.Tx) (Rules, error) {
 	r := defaultRules
-	return r, tx.Setting(ctx, "checkin", &r)
+	err := tx.Setting(ctx, "checkin", &r)
+	return r, err
 }
 
 // A result is what a check-in or its repair did.

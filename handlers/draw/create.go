@@ -16,7 +16,8 @@ import (
 // limits returns the limits in force.
 func (f *feature) limits(ctx context.Context, tx *store.Tx) (Limits, error) {
 	l := defaultLimits
-	return l, tx.Setting(ctx, "draw", &l)
+	err := tx.Setting(ctx, "draw", &l)
+	return l, err
 }
 
 // create makes a draw of a plan in a mall, announced in a group (0: nowhere).
@@ -62,7 +63,8 @@ func (f *feature) create(ctx context.Context, tx *store.Tx, p plan, mall, group,
 	if d.Number, err = tx.NextDrawNumber(ctx, mall); err != nil {
 		return d, err
 	}
-	return d, tx.AddDraw(ctx, &d)
+	err = tx.AddDraw(ctx, &d)
+	return d, err
 }
 
 // start writes the rules down, commits to the seed and begins the chain.

@@ -72,7 +72,8 @@ func New(d handlers.Deps, c Config) handlers.Feature {
 // rules returns the rules in force.
 func (f *feature) rules(ctx context.Context, tx *store.Tx) (Rules, error) {
 	r := defaultRules
-	return r, tx.Setting(ctx, "moderation.rules", &r)
+	err := tx.Setting(ctx, "moderation.rules", &r)
+	return r, err
 }
 
 // screen stops messages with a word that must not be said.

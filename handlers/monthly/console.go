@@ -110,7 +110,8 @@ func (f *feature) load(ctx context.Context, tx *store.Tx, v console.Visit) (any,
 	if due.IsZero() {
 		due = v.Now
 	}
-	return data, f.preview(ctx, tx, &data, typed.Text, due)
+	err = f.preview(ctx, tx, &data, typed.Text, due)
+	return data, err
 }
 
 // next returns when t is posted next: in a month in which it was not.

@@ -31,7 +31,8 @@ func PlainLook() Look { return Look{Name: "会员中心", Colour: "green"} }
 // LookOf returns the look that operators chose.
 func LookOf(ctx context.Context, tx *store.Tx) (Look, error) {
 	l := PlainLook()
-	return l, tx.Setting(ctx, lookSetting, &l)
+	err := tx.Setting(ctx, lookSetting, &l)
+	return l, err
 }
 
 // SetLook stores the look.
