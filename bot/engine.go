@@ -222,7 +222,7 @@ func (e *Engine) alone(ctx context.Context, j *job) (Answer, error) {
 // giveUp stores that j's message failed for good, so that it never runs again.
 func (e *Engine) giveUp(ctx context.Context, j *job, cause error) (Answer, error) {
 	answers, err := e.transactWith(ctx, []*job{j}, func(context.Context, *store.Tx, Message) (Reply, store.Outcome, error) {
-		return Reply{Text: apology, Rule: "error", Detail: cut(cause.Error(), 500)}, store.Failed, nil
+		return Reply{Text: apology, Rule: "error", Detail: store.Cut(cause.Error(), 500)}, store.Failed, nil
 	})
 	e.Log.Error("message failed", "msg", j.m.Key, "group", j.m.Group.ID, "member", j.m.Member.ID, "err", cause)
 	if err != nil {
@@ -487,7 +487,7 @@ func (b *round) answer(m *Message) (Answer, error) {
 	}
 	b.why = append(b.why, store.Decision{
 		Key: m.Key, Endpoint: m.Endpoint, GroupID: m.Group.ID, MemberID: m.Member.ID,
-		Outcome: outcome, Rule: cut(reply.Rule, 80), Detail: cut(reply.Detail, 500), SentAt: m.SentAt, At: now,
+		Outcome: outcome, Rule: store.Cut(reply.Rule, 80), Detail: store.Cut(reply.Detail, 500), SentAt: m.SentAt, At: now,
 	})
 	b.answered[m.Key] = a
 	return a, nil
@@ -552,10 +552,4 @@ func decodeAnswer(a store.Answer) (Answer, error) {
 		return Answer{}, fmt.Errorf("stored answer %s: %w", a.Key, err)
 	}
 	return Answer{Text: r.Text, StreamID: a.StreamID, Outcome: r.Outcome, Rule: r.Rule}, nil
-}
-
-// cut returns the first n characters of s, made valid UTF-8.
-func cut(s string, n int) string {
-	r := []rune(strings.ToValidUTF8(s, "\uFFFD"))
-	return string(r[:min(n, len(r))])
 }

@@ -37,7 +37,7 @@ func (s *sending) judge() {
 	if s.err == nil {
 		l.Waits = 0
 		s.end(store.PostSent, "")
-		p.Receipt = cut(s.receipt, 160)
+		p.Receipt = store.Cut(s.receipt, 160)
 		return
 	}
 	outcome, notBefore := outcomeOfSend(s.err)
@@ -139,7 +139,7 @@ func reasonOf(err error) string {
 	}](err); ok {
 		text = h.Hint() + "（" + text + "）"
 	}
-	return cut(text, 500)
+	return store.Cut(text, 500)
 }
 
 // passing is an error of ours before anything was sent.

@@ -166,7 +166,7 @@ func (f *feature) postMall(ctx context.Context, tx *store.Tx, mall store.Mall, n
 	if record.Problem == "" && record.Groups == 0 {
 		record.Problem = "每个群自己的敏感词里都有文案里的词"
 	}
-	record.Problem = cut(record.Problem, 300)
+	record.Problem = store.Cut(record.Problem, 300)
 	if record.Problem != "" && (!found || before.Problem != record.Problem) {
 		err := f.Notify(ctx, tx, mall.Name+" · "+month+" 的活动文案没有发："+record.Problem+"。改好后 5 分钟内会自动发出。")
 		if err != nil {
@@ -232,12 +232,4 @@ func (f *feature) hit(group int64, text string) string {
 		return ""
 	}
 	return hits[0].Word.Text
-}
-
-// cut shortens s to n characters.
-func cut(s string, n int) string {
-	if r := []rune(s); len(r) > n {
-		return string(r[:n])
-	}
-	return s
 }

@@ -116,10 +116,10 @@ func parseText(text string) (*template.Template, error) {
 		case *parse.TextNode:
 		case *parse.ActionNode:
 			if !known(node) {
-				return nil, fmt.Errorf("不认识“%s”。%s", cut(node.String(), 40), allowed())
+				return nil, fmt.Errorf("不认识“%s”。%s", store.Cut(node.String(), 40), allowed())
 			}
 		default:
-			return nil, fmt.Errorf("不能用“%s”。%s", cut(node.String(), 40), allowed())
+			return nil, fmt.Errorf("不能用“%s”。%s", store.Cut(node.String(), 40), allowed())
 		}
 	}
 	return template.New("text").Option("missingkey=error").AddParseTree("text", tree)

@@ -127,8 +127,8 @@ func (c *Console) post(w http.ResponseWriter, r *http.Request, p *page, operator
 			if done.Action == "" {
 				done.Action = "POST " + Prefix + p.Path
 			}
-			err = tx.AddAudit(tx.Context(), store.Audit{OperatorID: o.ID, Action: cut(done.Action, 80),
-				Object: cut(done.Object, 80), Detail: done.Detail, At: v.Now})
+			err = tx.AddAudit(tx.Context(), store.Audit{OperatorID: o.ID, Action: store.Cut(done.Action, 80),
+				Object: store.Cut(done.Object, 80), Detail: done.Detail, At: v.Now})
 			if err != nil {
 				return store.Request{}, err
 			}
@@ -171,12 +171,4 @@ func (c *Console) next(r *http.Request, redirect string) string {
 	}
 	same := url.URL{Path: r.URL.Path, RawQuery: r.URL.RawQuery}
 	return same.String()
-}
-
-// cut shortens s to the n characters that its column holds.
-func cut(s string, n int) string {
-	if r := []rune(s); len(r) > n {
-		return string(r[:n])
-	}
-	return s
 }
