@@ -97,7 +97,12 @@ func openStore(ctx context.Context, cfg config.Config) (*store.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return store.Open(ctx, store.Options{Driver: cfg.Database.Driver, DSN: cfg.Database.DSN.Reveal(), Zone: cfg.Zone(), Secret: key})
+	return store.Open(ctx, storeOptions(cfg, key))
+}
+
+// storeOptions are of the database that seals with this secret key.
+func storeOptions(cfg config.Config, key []byte) store.Options {
+	return store.Options{Driver: cfg.Database.Driver, DSN: cfg.Database.DSN.Reveal(), Zone: cfg.Zone(), Secret: key}
 }
 
 type serveCommand struct {

@@ -593,7 +593,7 @@ func adjusted(o store.Options, adjust func(*service)) func(context.Context, conf
 			return err
 		}
 		defer db.Close()
-		s, err := assemble(ctx, cfg, db, env)
+		s, err := assemble(ctx, cfg, db, o.Secret, env)
 		if err != nil {
 			return err
 		}

@@ -94,12 +94,16 @@ func feeds(cfg config.Config) []news.Feed {
 // run is the service: it returns when ctx is done and what was accepted is
 // answered, or when something fails.
 func run(ctx context.Context, cfg config.Config, env environment) error {
-	db, err := openStore(ctx, cfg)
+	key, err := secretKey(cfg)
+	if err != nil {
+		return err
+	}
+	db, err := store.Open(ctx, storeOptions(cfg, key))
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	s, err := assemble(ctx, cfg, db, env)
+	s, err := assemble(ctx, cfg, db, key, env)
 	if err != nil {
 		return err
 	}
@@ -119,16 +123,12 @@ type service struct {
 	welcome  string
 }
 
-// assemble wires the program.
-func assemble(ctx context.Context, cfg config.Config, db *store.Store, env environment) (*service, error) {
+// assemble wires the program. The secret key signs links and states.
+func assemble(ctx context.Context, cfg config.Config, db *store.Store, key []byte, env environment) (*service, error) {
 	if err := bootstrap(ctx, cfg, db, env.Now()); err != nil {
 		return nil, err
 	}
 	deps := handlers.Deps{Store: db, Words: wordfilter.NewHolder(), Now: env.Now, Zone: db.Zone(), Log: env.Log, Probe: env.Probe}
-	key, err := secretKey(cfg)
-	if err != nil {
-		return nil, err
-	}
 	base := publicURL(cfg)
 	calls, err := wecom.NewAPI(apiConfig(cfg, db, env))
 	if err != nil {
