@@ -30,7 +30,7 @@ func New(d handlers.Deps, jobs func() *scheduler.Scheduler) handlers.Feature {
 		Console: []console.Page{{
 			Path: "/schedule", Title: "定时任务", Purpose: "什么时候自动做什么，上次做得怎么样。", Group: console.Manage, Menu: "运行", Icon: "calendar",
 			Role: store.Analyst, Change: store.Manager, FS: files, Template: "list.html", Load: f.list, Post: f.act,
-		}},
+		}, f.holidaysPage()},
 	}
 }
 
