@@ -20,15 +20,15 @@ func (f *feature) holidaysPage() console.Page {
 	return console.Page{
 		Path: "/schedule/holidays", Title: "节假日", Purpose: "哪些天放假，哪些周末要上班：“工作日”“休息日”的任务按它走。",
 		Group: console.Manage, Menu: "运行", Icon: "calendar",
-		Role: store.Analyst, Change: store.Manager, FS: files, Template: "holidays.html", Load: f.loadHolidays, Post: f.setHolidays,
+		Role: store.Analyst, Change: store.Manager, FS: files, Template: "holidays.html", Style: "schedule.css", Load: f.loadHolidays, Post: f.setHolidays,
 	}
 }
 
 type holidaysData struct {
 	Year   int
 	Years  []yearChip
-	Days   []store.Holiday
-	Off    int // days off among Days
+	Listed []stretch
+	Off    int // days off
 	Today  store.Day
 	Fields console.Fields
 	Change bool
@@ -53,17 +53,18 @@ func (f *feature) loadHolidays(ctx context.Context, tx *store.Tx, v console.Visi
 	for y := now.Year(); y <= now.Year()+1; y++ {
 		data.Years = append(data.Years, yearChip{y, y == year, calendar.HolidaysKnown(y)})
 	}
+	var days []store.Holiday
 	for day, h := range calendar.Holidays {
 		if day.Start(time.UTC).Year() != year {
 			continue
 		}
-		data.Days = append(data.Days, h)
+		days = append(days, h)
 		if !h.Work {
 			data.Off++
 		}
 	}
-	slices.SortFunc(data.Days, func(a, b store.Holiday) int { return strings.Compare(string(a.Day), string(b.Day)) })
-	data.Fields = v.Fields("days", writeHolidays(data.Days))
+	slices.SortFunc(days, func(a, b store.Holiday) int { return strings.Compare(string(a.Day), string(b.Day)) })
+	data.Listed, data.Fields = stretches(days), v.Fields("days", writeHolidays(days))
 	return data, nil
 }
 
@@ -152,21 +153,40 @@ func dayIn(year int, written, month, day string) (store.Day, error) {
 // writeHolidays is the inverse of readHolidays, for days in their order.
 func writeHolidays(days []store.Holiday) string {
 	var b strings.Builder
-	for i := 0; i < len(days); {
-		last := i
-		for last+1 < len(days) && days[last+1].Day == days[last].Day.Add(1) && days[last+1].Work == days[i].Work && days[last+1].Name == days[i].Name {
-			last++
-		}
-		b.WriteString(string(days[i].Day[5:]))
-		if last > i {
-			b.WriteString(" 至 " + string(days[last].Day[5:]))
+	for _, st := range stretches(days) {
+		b.WriteString(string(st.First[5:]))
+		if st.Last > st.First {
+			b.WriteString(" 至 " + string(st.Last[5:]))
 		}
 		kind := "休"
-		if days[i].Work {
+		if st.Work {
 			kind = "班"
 		}
-		b.WriteString(strings.TrimRight(" "+kind+" "+days[i].Name, " ") + "\n")
-		i = last + 1
+		b.WriteString(strings.TrimRight(" "+kind+" "+st.Name, " ") + "\n")
 	}
 	return b.String()
+}
+
+// A stretch is some days one after the other that are alike.
+type stretch struct {
+	First, Last store.Day
+	Days        int
+	Work        bool
+	Name        string
+}
+
+// stretches returns days, which are in their order, as few stretches.
+func stretches(days []store.Holiday) []stretch {
+	var list []stretch
+	for _, d := range days {
+		if n := len(list); n > 0 {
+			last := &list[n-1]
+			if last.Last.Add(1) == d.Day && last.Work == d.Work && last.Name == d.Name {
+				last.Last, last.Days = d.Day, last.Days+1
+				continue
+			}
+		}
+		list = append(list, stretch{d.Day, d.Day, 1, d.Work, d.Name})
+	}
+	return list
 }

@@ -42,7 +42,7 @@ func TestHolidays(t *testing.T) {
 		b.Holds("nothing was saved", b.Get(next), "还没有 2027 年的节假日")
 
 		page := b.Post(200, next, "days", "2027-01-01 至 2027-01-03 休 元旦\n\n02.05～02.11 休 春节\n2月14日 班 春节\n")
-		b.Holds("saved", page, "已保存 2027 年的节假日", "2027 年放 10 天", "1月1日", "2月14日", "上班", "01-01 至 01-03 休 元旦", "02-05 至 02-11 休 春节", "02-14 班 春节")
+		b.Holds("saved", page, "已保存 2027 年的节假日", "2027 年放 10 天", "1月1日", "放 7 天", "2月14日", "上班", "01-01 至 01-03 休 元旦", "02-05 至 02-11 休 春节", "02-14 班 春节")
 		b.Holds("this year is another one", b.Get("/console/schedule/holidays"), "2026 年")
 		err = db.View(t.Context(), func(tx *store.Tx) error {
 			calendar, err := scheduler.ReadCalendar(tx.Context(), tx)

@@ -13,7 +13,7 @@ import (
 	"qunbot/web/console"
 )
 
-//go:embed *.html
+//go:embed *.html *.css
 var files embed.FS
 
 type feature struct {
