@@ -170,7 +170,9 @@ func TestDemoInABrowser(t *testing.T) {
 			p := page{browser.Tab(t, size.width, size.height, "light"), t}
 			p.checkIn(demo)
 			p.pullThePlug(demo)
+			p.hearWhatIsPosted()
 			p.visitConsole(demo)
+			p.announce(demo)
 		})
 	}
 }
@@ -258,8 +260,51 @@ func (p page) visitConsole(demo demoProcess) {
 		}
 		p.Fits(tt.path)
 	}
+	// What was said that should not be, counted.
+	p.Open(base + "/console/moderation/strikes")
+	p.Wait(`document.querySelector('main').innerText.includes('吴婷')`)
+	p.Fits("strikes")
 	// The link works once only.
 	p.Open(demo.console)
 	p.Click("main form button")
 	p.Wait(`document.body.innerText.includes('这条链接不能用了')`)
+}
+
+// hearWhatIsPosted sees the day's news arrive, has an operator list a word, and
+// says it in a disguise: the message runs no command, and a warning comes.
+func (p page) hearWhatIsPosted() {
+	t := p.t
+	p.Wait(`[...document.querySelectorAll('[data-test=line]')].some(l => l.innerText.includes('【每日资讯】'))`)
+	p.be("linyue")
+	if said := p.say("linyue", "/敏感词 添加 刷浏览量 警告"); !strings.Contains(said, "刷浏览量") {
+		t.Errorf("/敏感词 添加 = %q", said)
+	}
+	const me = "wuting"
+	p.be(me)
+	before := p.balance(me)
+	said := p.say(me, "签到 刷*浏*览*量")
+	if !strings.Contains(said, "第 1 次") {
+		t.Errorf("a bad word = %q, want a warning that counts", said)
+	}
+	if got := p.balance(me); got != before {
+		t.Errorf("%d points after a message that was stopped, want %d", got, before)
+	}
+}
+
+// announce posts an announcement from the console and sees it in the group.
+func (p page) announce(demo demoProcess) {
+	base := strings.TrimSuffix(demo.sim, "/sim/")
+	p.Open(demo.sim + "console") // which gives another one-time link
+	p.Click("main form button")
+	p.Wait(`location.pathname === '/console/' && document.querySelector('h1')`)
+	p.Open(base + "/console/monthly/announce")
+	text := "周六 10:00 中庭有市集，欢迎来玩"
+	p.Set("#f-text", text)
+	p.Click("input[name=group]:not([disabled])")
+	browsertest.Eval[bool](p.Tab, `(window.confirm = () => true)()`)
+	p.Click("main form button.primary")
+	p.Wait(fmt.Sprintf(`document.querySelector('main').innerText.includes(%q) && document.querySelector('.say')`, text))
+	p.Fits("announcement, posted")
+	p.Open(demo.sim)
+	p.Wait(fmt.Sprintf(`document.body.innerText.includes(%q)`, text))
 }
