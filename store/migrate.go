@@ -31,6 +31,7 @@ func migrations() []*gormigrate.Migration {
 		migrateModeration,
 		migrateKF,
 		migrateRichPosts,
+		migrateBackups,
 	)
 }
 
