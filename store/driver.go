@@ -95,6 +95,21 @@ func mysqlDSN(dsn string) (string, error) {
 	return c.FormatDSN(), nil
 }
 
+// restoreDSN is mysqlDSN for statements that take minutes, such as making an
+// index.
+func restoreDSN(dsn string) (string, error) {
+	full, err := mysqlDSN(dsn)
+	if err != nil {
+		return "", err
+	}
+	c, err := mysql.ParseDSN(full)
+	if err != nil {
+		return "", err
+	}
+	c.ReadTimeout, c.WriteTimeout = 6*time.Hour, 6*time.Hour
+	return c.FormatDSN(), nil
+}
+
 // MySQL's numbers: https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html
 const (
 	mysqlLockWaitTimeout = 1205
@@ -109,10 +124,12 @@ const (
 
 // SQLite's primary result codes: https://www.sqlite.org/rescode.html
 const (
-	sqliteBusy   = 5
-	sqliteLocked = 6
-	sqliteIOErr  = 10
-	sqliteFull   = 13
+	sqliteBusy    = 5
+	sqliteLocked  = 6
+	sqliteCorrupt = 11
+	sqliteIOErr   = 10
+	sqliteFull    = 13
+	sqliteNotADB  = 26
 )
 
 func mysqlNumber(err error) uint16 {

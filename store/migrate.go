@@ -10,6 +10,13 @@ import (
 	"gorm.io/gorm"
 )
 
+// ErrNewer is returned for a database or a backup that a newer qunbot made: an
+// older program would not know what it does to it.
+var ErrNewer = errors.New("made by a newer qunbot")
+
+// ErrHalfRestored is returned for a database on which a restore was cut off.
+var ErrHalfRestored = errors.New("the database holds half a restore")
+
 // migrations is the history of the schema, in order. A step that has landed is
 // never edited: it holds its own copy of what it makes.
 func migrations() []*gormigrate.Migration {
@@ -58,24 +65,37 @@ func (s *Store) migrate(ctx context.Context) error {
 		db = db.Session(&gorm.Session{}) // without it, statements would share their clauses
 		if s.mysql {
 			var locked int
-			if err := db.Raw("SELECT GET_LOCK('qunbot migrate', 120)").Scan(&locked).Error; err != nil {
+			if err := db.Raw("SELECT GET_LOCK(" + migrateLock + ", 120)").Scan(&locked).Error; err != nil {
 				return fmt.Errorf("migrate database: wait for the other replica: %w", err)
 			}
 			if locked != 1 {
-				return errors.New("migrate database: another replica has been migrating for two minutes")
+				return errors.New("migrate database: another replica has been migrating or restoring for two minutes")
 			}
-			defer db.Exec("DO RELEASE_LOCK('qunbot migrate')")
+			defer db.Exec("DO RELEASE_LOCK(" + migrateLock + ")")
+			if db.Migrator().HasTable(restoringTable) {
+				return ErrHalfRestored
+			}
 		}
-		options := *gormigrate.DefaultOptions
-		options.UseTransaction = !s.mysql
-		options.ValidateUnknownMigrations = true
-		err := gormigrate.New(db, &options, migrations()).Migrate()
-		if errors.Is(err, gormigrate.ErrUnknownPastMigration) {
-			return errors.New("migrate database: it was made by a newer qunbot; start that version, or restore a backup from before the upgrade")
-		}
-		if err != nil {
-			return fmt.Errorf("migrate database: %w", err)
-		}
-		return nil
+		return runMigrations(db, migrations())
 	})
+}
+
+// migrateLock is the SQL of the name under which MySQL lets one process of a
+// database at its schema; names are of the whole server.
+const migrateLock = "CONCAT('qunbot ', SHA1(DATABASE()))"
+
+// runMigrations takes the steps that the database has not taken. It returns
+// ErrNewer if it has taken others.
+func runMigrations(db *gorm.DB, steps []*gormigrate.Migration) error {
+	options := *gormigrate.DefaultOptions
+	options.UseTransaction = db.Name() != "mysql"
+	options.ValidateUnknownMigrations = true
+	err := gormigrate.New(db, &options, steps).Migrate()
+	if errors.Is(err, gormigrate.ErrUnknownPastMigration) {
+		return ErrNewer
+	}
+	if err != nil {
+		return fmt.Errorf("migrate database: %w", err)
+	}
+	return nil
 }

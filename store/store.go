@@ -12,6 +12,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -36,6 +38,7 @@ type Options struct {
 	DSN    string         // a file's path for SQLite, user:password@tcp(host:port)/name for MySQL
 	Zone   *time.Location // the zone in which business days begin; fixed once check-ins exist
 	Secret []byte         // seals secrets in the database; without it none can be stored
+	AsIs   bool           // leave the schema as it is, for a look at it before an upgrade; there must be one
 }
 
 // A Store is an open database. Its methods may be called by many goroutines.
@@ -67,6 +70,11 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 			NowFunc:                func() time.Time { return time.Time{} }, // times are passed in
 		}
 	}
+	if o.AsIs && o.Driver == "sqlite" { // opening would make the file
+		if _, err := os.Stat(strings.TrimPrefix(o.DSN, "file:")); err != nil {
+			return nil, fmt.Errorf("open database: %w", err)
+		}
+	}
 	writer, reader, err := dialectors(o.Driver, o.DSN)
 	if err != nil {
 		return nil, err
@@ -82,6 +90,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		}
 	}
 	s.limitConnections()
+	if o.AsIs {
+		return s, nil
+	}
 	if err := s.migrate(ctx); err != nil {
 		s.Close()
 		return nil, err
