@@ -207,7 +207,11 @@ func (c checkCommand) Run(p process) error {
 	for _, w := range cfg.Warnings {
 		report.warn(w.Error())
 	}
-	report.note(checkDatabase(p.ctx, cfg), "数据库：连得上，表是最新的")
+	database := checkDatabase(p.ctx, cfg)
+	report.note(database, "数据库：连得上，表是最新的")
+	if database == nil {
+		checkBackups(p, cfg, &report)
+	}
 	if cfg.SetUp() {
 		report.warn("还没有填写 wecom.corp_id：服务会以设置模式运行，收不到企业微信的消息。在管理后台“我的企业”最下方复制企业 ID。")
 	} else {
@@ -314,17 +318,36 @@ func checkCallback(ctx context.Context, cfg config.Config, b config.Bot, now tim
 // secretKey returns the key that signs and encrypts what this installation
 // keeps to itself: 32 bytes in base64 in secret_key_file, made on first use.
 func secretKey(cfg config.Config) ([]byte, error) {
-	path := cfg.SecretKeyFile
-	if path == "" {
-		path = filepath.Join("data", "qunbot.key")
-		if cfg.Database.Driver == "sqlite" {
-			path = cfg.Database.DSN.Reveal() + ".key"
-		}
-	}
-	text, err := os.ReadFile(path)
+	key, err := existingKey(cfg)
 	if errors.Is(err, fs.ErrNotExist) {
-		return newSecretKey(path)
+		key = newKey()
+		err = saveKey(keyFile(cfg), key)
 	}
+	return key, err
+}
+
+func newKey() []byte {
+	key := make([]byte, 32)
+	rand.Read(key)
+	return key
+}
+
+// keyFile is where the secret key is.
+func keyFile(cfg config.Config) string {
+	switch {
+	case cfg.SecretKeyFile != "":
+		return cfg.SecretKeyFile
+	case cfg.Database.Driver == "sqlite":
+		return cfg.Database.DSN.Reveal() + ".key"
+	}
+	return filepath.Join("data", "qunbot.key")
+}
+
+// existingKey is secretKey for a key that must be there; its error is
+// fs.ErrNotExist if it is not.
+func existingKey(cfg config.Config) ([]byte, error) {
+	path := keyFile(cfg)
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read secret key: %w", err)
 	}
@@ -335,21 +358,20 @@ func secretKey(cfg config.Config) ([]byte, error) {
 	return key, nil
 }
 
-func newSecretKey(path string) ([]byte, error) {
+// saveKey makes the key's file.
+func saveKey(path string, key []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, fmt.Errorf("make secret key: %w", err)
+		return fmt.Errorf("make secret key: %w", err)
 	}
-	key := make([]byte, 32)
-	rand.Read(key)
 	// O_EXCL: of two processes that start at once, one makes the key and the
 	// other reports that it is there.
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("make secret key: %w", err)
+		return fmt.Errorf("make secret key: %w", err)
 	}
 	defer f.Close()
 	if _, err := f.WriteString(base64.StdEncoding.EncodeToString(key) + "\n"); err != nil {
-		return nil, fmt.Errorf("make secret key: %w", err)
+		return fmt.Errorf("make secret key: %w", err)
 	}
-	return key, f.Sync()
+	return f.Sync()
 }

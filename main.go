@@ -30,6 +30,8 @@ type commands struct {
 	Serve   serveCommand   `cmd:"" help:"运行服务。"`
 	Check   checkCommand   `cmd:"" help:"检查设置、数据库和企业微信凭证，说明哪里不对、怎么改。"`
 	Migrate migrateCommand `cmd:"" help:"建立或升级数据库。"`
+	Backup  backupCommand  `cmd:"" help:"备份整个数据库到一个文件，服务不用停。"`
+	Restore restoreCommand `cmd:"" help:"用备份文件恢复数据库，先停服务。"`
 	Job     struct {
 		List jobListCommand `cmd:"" help:"列出定时任务。"`
 		Run  jobRunCommand  `cmd:"" help:"在本进程里运行一次任务。"`
@@ -97,12 +99,24 @@ func openStore(ctx context.Context, cfg config.Config) (*store.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return store.Open(ctx, storeOptions(cfg, key))
+	db, err := store.Open(ctx, storeOptions(cfg, key))
+	return db, explain(err)
 }
 
 // storeOptions are of the database that seals with this secret key.
 func storeOptions(cfg config.Config, key []byte) store.Options {
 	return store.Options{Driver: cfg.Database.Driver, DSN: cfg.Database.DSN.Reveal(), Zone: cfg.Zone(), Secret: key}
+}
+
+// explain says what to do about a database that cannot be used as it is.
+func explain(err error) error {
+	switch {
+	case errors.Is(err, store.ErrNewer):
+		return fmt.Errorf("这个数据库已经被更新版本的 qunbot 升级过，旧程序不能再用它，数据没有改动。请换回新版本的程序；一定要退回旧版本，就用升级前的备份恢复：qunbot restore（%w）", err)
+	case errors.Is(err, store.ErrHalfRestored):
+		return fmt.Errorf("这个数据库上次恢复到一半就断了，现在不完整。请重新恢复：qunbot restore --in 备份文件 --overwrite（%w）", err)
+	}
+	return err
 }
 
 type serveCommand struct {
@@ -148,12 +162,15 @@ func (c migrateCommand) Run(p process) error {
 type versionCommand struct{}
 
 func (versionCommand) Run(p process) error {
-	v := version
-	if info, ok := debug.ReadBuildInfo(); ok && v == "" {
-		v = info.Main.Version
-	}
-	_, err := fmt.Fprintln(p.out, "qunbot "+v)
+	_, err := fmt.Fprintln(p.out, "qunbot "+programVersion())
 	return err
+}
+
+func programVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok && version == "" {
+		return info.Main.Version
+	}
+	return version
 }
 
 // errProblems is returned by a command that has printed what is wrong.

@@ -19,6 +19,7 @@ import (
 	"qunbot/config"
 	"qunbot/handlers"
 	announcement "qunbot/handlers/announce"
+	"qunbot/handlers/backup"
 	"qunbot/handlers/checkin"
 	"qunbot/handlers/draw"
 	"qunbot/handlers/housekeeping"
@@ -80,6 +81,9 @@ func features(ctx context.Context, d handlers.Deps, cfg config.Config, p parts) 
 		outbox.New(d),
 		schedule.New(d, p.jobs),
 		housekeeping.New(d),
+		backup.New(d, backup.Config{
+			Dir: cfg.Backup.Dir, KeepDays: int(cfg.Backup.KeepDays), Program: programVersion(), Host: hostName(), Notify: staff.notify, Jobs: p.jobs,
+		}),
 	}, nil
 }
 
@@ -100,7 +104,7 @@ func run(ctx context.Context, cfg config.Config, env environment) error {
 	}
 	db, err := store.Open(ctx, storeOptions(cfg, key))
 	if err != nil {
-		return err
+		return explain(err)
 	}
 	defer db.Close()
 	s, err := assemble(ctx, cfg, db, key, env)
@@ -240,12 +244,14 @@ func apiConfig(cfg config.Config, db *store.Store, env environment) wecom.APICon
 }
 
 // owner names this process among the replicas.
-func owner() string {
+func owner() string { return fmt.Sprintf("%.60s/%d", hostName(), os.Getpid()) }
+
+func hostName() string {
 	host, err := os.Hostname()
 	if err != nil {
-		host = "unknown"
+		return "unknown"
 	}
-	return fmt.Sprintf("%.60s/%d", host, os.Getpid())
+	return host
 }
 
 func publicURL(cfg config.Config) string {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -43,6 +44,11 @@ func (l *loader) check(cfg *Config) {
 	cfg.zone = l.checkZone(cfg.TimeZone)
 	l.warnIfShared("secret_key_file", cfg.SecretKeyFile)
 	l.checkDatabase(cfg.Database)
+	cfg.Backup.Dir = l.resolve(cfg.Backup.Dir)
+	if db := cfg.Database; cfg.Backup.Dir == "" && db.Driver == "sqlite" {
+		cfg.Backup.Dir = filepath.Join(filepath.Dir(strings.TrimPrefix(db.DSN.Reveal(), "file:")), "backups")
+	}
+	l.expect(cfg.Backup.KeepDays >= 0 && cfg.Backup.KeepDays <= 3650, "backup.keep_days", cfg.Backup.KeepDays, "应是 1 到 3650 天，0 表示不自动备份")
 	l.checkWeCom(*cfg)
 	l.checkFeeds(cfg.News.Feeds)
 	l.checkAPIKeys(cfg.API.Keys)

@@ -23,6 +23,7 @@ type Config struct {
 	TimeZone      string   `yaml:"time_zone" default:"Asia/Shanghai" doc:"IANA zone of business days; fixed once check-ins exist"`
 	SecretKeyFile string   `yaml:"secret_key_file" doc:"file of the key that encrypts stored secrets and phone numbers, relative to the settings file; empty: created next to the database"`
 	Database      Database `yaml:"database"`
+	Backup        Backup   `yaml:"backup"`
 	WeCom         WeCom    `yaml:"wecom"`
 	News          News     `yaml:"news"`
 	API           API      `yaml:"api"`
@@ -42,6 +43,12 @@ type Config struct {
 type Database struct {
 	Driver string `yaml:"driver" default:"sqlite" doc:"sqlite or mysql (MariaDB too)"`
 	DSN    Secret `yaml:"dsn" default:"data/qunbot.db" doc:"sqlite: file, relative to the working directory; mysql: user:password@tcp(host:3306)/name"`
+}
+
+// A Backup is when the database is backed up by itself, and where to.
+type Backup struct {
+	Dir      string `yaml:"dir" doc:"folder of the nightly backups, relative to the settings file; empty: backups beside the database for sqlite, none for mysql"`
+	KeepDays int64  `yaml:"keep_days" default:"14" doc:"days that nightly backups are kept, 1 to 3650; 0: no nightly backups"`
 }
 
 // WeCom is the corp and what qunbot uses of it. Without CorpID the program

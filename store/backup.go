@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"database/sql"
@@ -145,6 +146,16 @@ func InspectBackup(ctx context.Context, path string) (Inspection, error) {
 		}
 		found.Tables[t.Name] = d.rows - before
 	}
+}
+
+// ReadBackupHeader reads what a backup says of itself, and checks nothing.
+func ReadBackupHeader(path string) (BackupHeader, error) {
+	f, _, err := openFile(path)
+	if err != nil {
+		return BackupHeader{}, err
+	}
+	defer f.Close()
+	return readHeader(bufio.NewReader(f))
 }
 
 func openFile(path string) (*os.File, int64, error) {

@@ -87,6 +87,19 @@ func MySQL(t testing.TB) store.Options {
 	return store.Options{Driver: "mysql", DSN: c.FormatDSN(), Zone: Zone(), Secret: secret}
 }
 
+// Exec runs a statement on a database behind the store's back.
+func Exec(t testing.TB, o store.Options, statement string, args ...any) {
+	t.Helper()
+	db, err := sql.Open(o.Driver, o.DSN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Exec(statement, args...); err != nil {
+		t.Fatalf("%s: %v", statement, err)
+	}
+}
+
 func open(t testing.TB, o store.Options) *store.Store {
 	t.Helper()
 	db, err := store.Open(t.Context(), o)
