@@ -782,8 +782,8 @@ func TestLedgerVerifyNamesWhatIsWrong(t *testing.T) {
 		}
 	})
 	out, err := command(t, "ledger", "verify", "--config", path)
-	if !errors.Is(err, errProblems) || !strings.Contains(out, "member 7") {
-		t.Errorf("ledger verify = %q, %v, want member 7 and %v", out, err, errProblems)
+	if !errors.Is(err, errProblems) || !strings.Contains(out, "会员 7") {
+		t.Errorf("ledger verify = %q, %v, want 会员 7 and %v", out, err, errProblems)
 	}
 }
 

@@ -71,7 +71,7 @@ func features(ctx context.Context, d handlers.Deps, cfg config.Config, p parts) 
 	return []handlers.Feature{
 		{Name: "kf", Screen: kfScreen},
 		checkin.New(d),
-		points.New(d),
+		points.New(d, staff.notify),
 		draw.New(d, draw.Config{PublicURL: publicURL(cfg), Announce: announce}),
 		moderation.New(d, moderation.Config{Filter: filter, Notify: staff.notify, PublicURL: consoleURL(cfg)}),
 		keyword.New(d), // after moderation: the first fallback that answers wins

@@ -158,21 +158,6 @@ func TestReturnGoesToTheLotsItCameFrom(t *testing.T) {
 	})
 }
 
-func TestVerifyNamesWhatIsWrong(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, db *store.Store) {
-		update(t, db, func(tx *store.Tx) error {
-			// An entry without a lot: somebody booked past the ledger.
-			_, _, err := tx.AddEntry(tx.Context(), store.Entry{Key: "k", MemberID: member, Rule: "test", Points: 5, At: noon})
-			return err
-		})
-		_, problems, err := ledger.Verify(t.Context(), db)
-		want := "member 7: entries 5, lots 0, balance 5"
-		if err != nil || len(problems) != 1 || problems[0] != want {
-			t.Errorf("Verify = %q, %v, want %q", problems, err, want)
-		}
-	})
-}
-
 // Points that come back to an expired lot expire again, and are booked again.
 func TestReturnToAnExpiredLotExpiresAgain(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.Store) {

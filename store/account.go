@@ -242,64 +242,6 @@ func (tx *Tx) CountLotUses(ctx context.Context, lot int64) (int64, error) {
 	return n, nil
 }
 
-// CountAccounts returns how many members have an account.
-func (tx *Tx) CountAccounts(ctx context.Context) (int64, error) {
-	var n int64
-	if err := tx.books(ctx).Model(&Account{}).Count(&n).Error; err != nil {
-		return 0, fmt.Errorf("count accounts: %w", err)
-	}
-	return n, nil
-}
-
-// AccountSums are the three sums that must be equal.
-type AccountSums struct {
-	MemberID, Entries, Lots, Balance int64 // points
-}
-
-// UnbalancedAccounts returns the members whose entries, lots and balance
-// differ, at most 1,000 of them.
-func (tx *Tx) UnbalancedAccounts(ctx context.Context) ([]AccountSums, error) {
-	var sums []AccountSums
-	err := tx.books(ctx).Raw(`
-		SELECT * FROM (
-			SELECT m.member_id,
-				COALESCE((SELECT SUM(points) FROM entries e WHERE e.member_id = m.member_id), 0) AS entries,
-				COALESCE((SELECT SUM(remaining) FROM lots l WHERE l.member_id = m.member_id), 0) AS lots,
-				COALESCE((SELECT balance FROM accounts a WHERE a.member_id = m.member_id), 0) AS balance
-			FROM (SELECT member_id FROM accounts UNION SELECT member_id FROM entries UNION SELECT member_id FROM lots) m
-		) sums
-		WHERE entries <> lots OR lots <> balance
-		ORDER BY member_id LIMIT 1000`).Scan(&sums).Error
-	if err != nil {
-		return nil, fmt.Errorf("compare accounts: %w", err)
-	}
-	return sums, nil
-}
-
-// LotSums are a lot's earning and what became of it: Earned less Used must be
-// Remaining.
-type LotSums struct {
-	ID, MemberID, Earned, Used, Remaining int64 // points but for the ids
-}
-
-// UnbalancedLots returns the lots that do not hold what they should, at most
-// 1,000 of them.
-func (tx *Tx) UnbalancedLots(ctx context.Context) ([]LotSums, error) {
-	var sums []LotSums
-	err := tx.books(ctx).Raw(`
-		SELECT * FROM (
-			SELECT l.id, l.member_id, l.earned, l.remaining,
-				COALESCE((SELECT SUM(points) FROM lot_uses u WHERE u.lot_id = l.id), 0) AS used
-			FROM lots l
-		) sums
-		WHERE earned - used <> remaining OR remaining < 0 OR remaining > earned
-		ORDER BY id LIMIT 1000`).Scan(&sums).Error
-	if err != nil {
-		return nil, fmt.Errorf("compare lots: %w", err)
-	}
-	return sums, nil
-}
-
 // Balance returns a member's points that have not expired at t, booked or not.
 func (tx *Tx) Balance(ctx context.Context, member int64, t time.Time) (int64, error) {
 	var sum int64

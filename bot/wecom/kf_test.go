@@ -327,7 +327,7 @@ func (w *kfWorld) start(rt http.RoundTripper) {
 	d := handlers.Deps{Store: w.db, Now: w.clock, Zone: w.db.Zone(), Log: log}
 	app, err := handlers.Register(d, []handlers.Feature{
 		{Name: "kf", Screen: w.kf.Screen},
-		checkin.New(d), points.New(d), draw.New(d, draw.Config{PublicURL: "https://fans.example.com"}),
+		checkin.New(d), points.New(d, nil), draw.New(d, draw.Config{PublicURL: "https://fans.example.com"}),
 		{Name: "long", Commands: []bot.Command{{Words: []string{"长文"}, Help: "说很多", Handle: func(ctx context.Context, _ *store.Tx, _ bot.Message) (bot.Reply, error) {
 			n, err := strconv.Atoi(bot.Args(ctx))
 			return bot.Reply{Text: strings.Repeat("这是一句话。", n)}, err

@@ -42,7 +42,7 @@ func TestTranscripts(t *testing.T) {
 		d := handlers.Deps{Store: db, Now: c.Now, Zone: db.Zone(), Log: slog.New(slog.DiscardHandler)}
 		feature := draw.New(d, draw.Config{PublicURL: "https://fans.example.com/", Random: &foreseeable{}})
 		c.job = feature.Jobs[0]
-		app, err := handlers.Register(d, []handlers.Feature{checkin.New(d), points.New(d), feature})
+		app, err := handlers.Register(d, []handlers.Feature{checkin.New(d), points.New(d, nil), feature})
 		if err != nil {
 			t.Fatal(err)
 		}

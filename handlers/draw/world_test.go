@@ -54,7 +54,7 @@ func newWorld(t testing.TB, db *store.Store) *world {
 	feature := draw.New(w.deps, draw.Config{PublicURL: w.site.URL, Random: &foreseeable{}, Announce: w.announce})
 	w.job = feature.Jobs[0]
 	var err error
-	if w.app, err = handlers.Register(w.deps, []handlers.Feature{checkin.New(w.deps), points.New(w.deps), feature}); err != nil {
+	if w.app, err = handlers.Register(w.deps, []handlers.Feature{checkin.New(w.deps), points.New(w.deps, nil), feature}); err != nil {
 		t.Fatal(err)
 	}
 	members, err := portal.New(portal.Config{Store: db, Pages: w.app.Portal, Public: w.app.Public, Identifier: signIn{}, Secret: []byte("secret"),

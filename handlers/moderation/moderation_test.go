@@ -31,7 +31,7 @@ func deps(db *store.Store, now func() time.Time) handlers.Deps {
 func TestTranscripts(t *testing.T) {
 	bottest.Play(t, func(t *testing.T, db *store.Store, now func() time.Time) *bot.Engine {
 		d := deps(db, now)
-		app, err := handlers.Register(d, []handlers.Feature{New(d, Config{}), checkin.New(d), points.New(d)})
+		app, err := handlers.Register(d, []handlers.Feature{New(d, Config{}), checkin.New(d), points.New(d, nil)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,7 +2,9 @@ package points
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"qunbot/ledger"
@@ -47,15 +49,20 @@ func (f *feature) verifyJob() scheduler.Job {
 	return scheduler.Job{Name: "ledger.verify", Title: "核对积分账", Schedule: scheduler.Daily(3, 30), Missed: scheduler.RunOnce, Run: f.verify}
 }
 
-// verify returns an error that names the first members whose sums differ: an
-// operator has to look.
+// verify tells the staff what is wrong with the books, and returns it as an
+// error: an operator has to look.
 func (f *feature) verify(ctx context.Context, _ time.Time) error {
 	members, problems, err := ledger.Verify(ctx, f.Store)
 	if err != nil {
 		return err
 	}
 	if len(problems) > 0 {
-		return fmt.Errorf("%d of %d accounts are wrong: %q", len(problems), members, problems[:min(3, len(problems))])
+		first := problems[:min(3, len(problems))]
+		err := f.Store.Update(ctx, func(tx *store.Tx) error {
+			return f.notify(tx.Context(), tx, store.Key("ledger", store.DayOf(f.Now(), f.Zone)),
+				fmt.Sprintf("积分账有 %d 处对不上，请管理员运行 qunbot ledger verify 看全部。前几处：\n%s", len(problems), strings.Join(first, "\n")))
+		})
+		return errors.Join(fmt.Errorf("%d problems in %d accounts: %q", len(problems), members, first), err)
 	}
 	f.Log.Info("ledger verified", "accounts", members)
 	return nil

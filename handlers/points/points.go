@@ -14,11 +14,17 @@ import (
 	"qunbot/web/portal"
 )
 
-type feature struct{ handlers.Deps }
+// A Notify tells the staff, once for each key.
+type Notify func(ctx context.Context, tx *store.Tx, key, text string) error
 
-// New returns the points feature.
-func New(d handlers.Deps) handlers.Feature {
-	f := &feature{d}
+type feature struct {
+	handlers.Deps
+	notify Notify
+}
+
+// New returns the points feature. notify hears of books that do not balance.
+func New(d handlers.Deps, notify Notify) handlers.Feature {
+	f := &feature{d, notify}
 	return handlers.Feature{
 		Name: "points",
 		Commands: []bot.Command{
