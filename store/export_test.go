@@ -86,7 +86,7 @@ func (r *Raw) Fill(n int) error {
 			return fmt.Errorf("%s: %w", table, err)
 		}
 		for row := 1; row <= n; row++ {
-			if err := r.insert(table, names, kinds, row); err != nil {
+			if err := r.Insert(table, names, kinds, row); err != nil {
 				return fmt.Errorf("%s: %w", table, err)
 			}
 		}
@@ -94,7 +94,9 @@ func (r *Raw) Fill(n int) error {
 	return nil
 }
 
-func (r *Raw) insert(table string, names, kinds []string, row int) error {
+// Insert adds the row with this number to a table, with a value of its kind in
+// each of the columns.
+func (r *Raw) Insert(table string, names, kinds []string, row int) error {
 	var args []any
 	for i, kind := range kinds {
 		switch kind {
