@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -199,4 +202,83 @@ func TestCheckLooksAtBackups(t *testing.T) {
 	look("太久了")
 	add(time.Hour)
 	look("✓ 备份：最近一次成功是")
+}
+
+// A drill: members check in while a backup is written. What was acknowledged
+// before it began is in the database that is restored from it, and the ledger
+// there holds. TEST_SLOW=1 makes it long.
+func TestBackupUnderLoad(t *testing.T) {
+	before, speakers := 200, 16
+	if os.Getenv("TEST_SLOW") != "" {
+		before = 20_000
+	}
+	drivers := map[string]func(testing.TB) store.Options{"sqlite": storetest.SQLite, "mysql": storetest.MySQL}
+	for name, database := range drivers {
+		t.Run(name, func(t *testing.T) {
+			settings := writeSettings(t, database(t))
+			p := newPlatform(start(t, settings, run).address)
+			var said, acknowledged atomic.Int64 // members are numbered by who speaks first
+			var answered sync.Map
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			enough := make(chan struct{})
+			var speaking sync.WaitGroup
+			for range speakers {
+				speaking.Go(func() {
+					for ctx.Err() == nil {
+						who := fmt.Sprint("member", said.Add(1))
+						if _, err := p.deliver(t.Context(), saying{id: who, who: who, text: "签到", sent: time.Now()}); err != nil {
+							t.Errorf("check-in of %s while a backup is written: %v", who, err)
+							stop()
+							return
+						}
+						answered.Store(who, true)
+						if acknowledged.Add(1) == int64(before) {
+							close(enough)
+						}
+					}
+				})
+			}
+			select {
+			case <-enough:
+			case <-ctx.Done():
+			}
+			var safe []string
+			answered.Range(func(who, _ any) bool {
+				safe = append(safe, who.(string))
+				return true
+			})
+			file := filepath.Join(t.TempDir(), "a")
+			cmd := exec.CommandContext(t.Context(), os.Args[0], "backup", "--out", file, "--config", settings)
+			cmd.Env = []string{childVariable + "=main"}
+			out, err := cmd.CombinedOutput()
+			during := acknowledged.Load() - int64(len(safe))
+			stop()
+			speaking.Wait()
+			if err != nil {
+				t.Fatalf("backup = %s, %v", out, err)
+			}
+			t.Logf("%d check-ins before the backup, %d during it", len(safe), during)
+
+			o := database(t)
+			other := writeSettings(t, o)
+			key, err := os.ReadFile(filepath.Join(filepath.Dir(settings), "qunbot.key"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(filepath.Dir(other), "qunbot.key"), key, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if out, err := command(t, "restore", "--in", file, "--config", other); err != nil || !strings.Contains(out, "积分账没有问题") {
+				t.Fatalf("restore = %s, %v", out, err)
+			}
+			withDatabase(t, o, func(db *store.Store) {
+				for _, who := range safe {
+					if got, want := standingOf(t, db, who), (standing{1, 1, 5}); got != want {
+						t.Fatalf("standing of %s, who was answered before the backup = %+v, want %+v", who, got, want)
+					}
+				}
+			})
+		})
+	}
 }
