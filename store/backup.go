@@ -57,6 +57,10 @@ func (s *Store) WriteBackup(ctx context.Context, path string, o BackupOptions) (
 }
 
 func (s *Store) writeBackup(ctx context.Context, path string, o BackupOptions) (Backup, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return Backup{}, fmt.Errorf("write backup: %w", err)
+	}
 	b := Backup{File: cut(path, 500), Host: cut(o.Host, 120), StartedAt: moment(o.Now())}
 	if _, err := os.Lstat(path); err == nil {
 		return b, fmt.Errorf("write backup %s: %w", path, fs.ErrExist)

@@ -17,7 +17,7 @@ import (
 	"qunbot/web/console"
 )
 
-//go:embed *.html
+//go:embed *.html *.css
 var files embed.FS
 
 // jobName is the nightly job.
@@ -43,12 +43,15 @@ type feature struct {
 
 // New returns the backup feature.
 func New(d handlers.Deps, c Config) handlers.Feature {
+	if abs, err := filepath.Abs(c.Dir); err == nil && c.Dir != "" {
+		c.Dir = abs // as it is recorded
+	}
 	f := &feature{d, c}
 	all := handlers.Feature{
 		Name: "backup",
 		Console: []console.Page{{
-			Path: "/backups", Title: "备份", Purpose: "出了事能回到哪一刻。", Group: console.Manage, Icon: "history",
-			Role: store.Manager, FS: files, Template: "list.html", Load: f.list, Post: f.start,
+			Path: "/backups", Title: "备份", Purpose: "出了事能回到哪一刻。", Group: console.Manage, Icon: "coins",
+			Role: store.Manager, FS: files, Template: "list.html", Style: "list.css", Load: f.list, Post: f.start,
 		}},
 	}
 	if f.on() {
