@@ -152,8 +152,14 @@ func (l *restorer) intoSQLite(ctx context.Context, path string) (kept string, er
 		return "", err
 	}
 	defer held.release()
+	aside := path + ".replaced-" + l.Now().UTC().Format("20060102-150405")
+	for _, log := range []string{"-wal", "-shm"} { // left of a damaged or missing file only; the new one must not meet them
+		if err := os.Rename(path+log, aside+log); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return "", err
+		}
+	}
 	if held.there {
-		kept = path + ".replaced-" + l.Now().UTC().Format("20060102-150405")
+		kept = aside
 		if err := keepFile(path, kept); err != nil {
 			return "", err
 		}
@@ -180,11 +186,6 @@ func syncFile(path string) error {
 // keepFile gives an SQLite file that is about to be replaced another name
 // besides its own. Where the disk knows no second names it is moved.
 func keepFile(path, kept string) error {
-	for _, log := range []string{"-wal", "-shm"} { // left of a damaged file only
-		if err := os.Rename(path+log, kept+log); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
 	if os.Link(path, kept) == nil {
 		return nil
 	}

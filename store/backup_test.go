@@ -264,8 +264,10 @@ func TestRestoreReplacesADamagedFile(t *testing.T) {
 	o := storetest.SQLite(t)
 	fill(t, o)
 	path := writeBackup(t, o)
-	if err := os.WriteFile(o.DSN, bytes.Repeat([]byte("garbage "), 1000), 0o600); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{o.DSN, o.DSN + "-wal"} {
+		if err := os.WriteFile(name, bytes.Repeat([]byte("garbage "), 1000), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if _, err := store.Restore(t.Context(), path, o, store.RestoreOptions{Now: clock}); err == nil {
 		t.Error("Restore over a damaged file without Overwrite = nil")
@@ -279,6 +281,39 @@ func TestRestoreReplacesADamagedFile(t *testing.T) {
 	}
 	if n := len(contents(t, o)["members"]); n != 5 {
 		t.Errorf("%d members, want 5", n)
+	}
+}
+
+// A log that was left without its database is not taken for the new one's.
+func TestRestoreMovesAnOrphanedLogAside(t *testing.T) {
+	o := storetest.SQLite(t)
+	fill(t, o)
+	path := writeBackup(t, o)
+	db, err := store.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	update(t, db, func(tx *store.Tx) error { // in the log, and not in the file yet
+		_, err := tx.MallNamed(tx.Context(), "新店")
+		return err
+	})
+	log, err := os.ReadFile(o.DSN + "-wal")
+	if err != nil || len(log) == 0 {
+		t.Fatalf("the log has %d bytes, %v", len(log), err)
+	}
+	db.Close()
+	o.DSN = filepath.Join(t.TempDir(), "other.db")
+	if err := os.WriteFile(o.DSN+"-wal", log, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Restore(t.Context(), path, o, store.RestoreOptions{Now: clock}); err != nil {
+		t.Fatal(err)
+	}
+	if kept, err := os.ReadFile(o.DSN + ".replaced-20261121-040000-wal"); err != nil || !bytes.Equal(kept, log) {
+		t.Errorf("the log is not kept: %v", err)
+	}
+	if n := len(contents(t, o)["malls"]); n != 5 {
+		t.Errorf("%d malls, want 5", n)
 	}
 }
 

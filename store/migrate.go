@@ -65,8 +65,10 @@ func (s *Store) migrate(ctx context.Context) error {
 		db = db.Session(&gorm.Session{}) // without it, statements would share their clauses
 		if s.mysql {
 			var locked int
-			if err := db.Raw("SELECT GET_LOCK(" + migrateLock + ", 120)").Scan(&locked).Error; err != nil {
-				return fmt.Errorf("migrate database: wait for the other replica: %w", err)
+			for try := 0; locked != 1 && try < 12; try++ { // each shorter than the connection's read time-out
+				if err := db.Raw("SELECT GET_LOCK(" + migrateLock + ", 10)").Scan(&locked).Error; err != nil {
+					return fmt.Errorf("migrate database: wait for the other replica: %w", err)
+				}
 			}
 			if locked != 1 {
 				return errors.New("migrate database: another replica has been migrating or restoring for two minutes")
