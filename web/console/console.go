@@ -44,6 +44,7 @@ type Console struct {
 	assets   *frame.Assets
 	css, js  string
 	logo     string
+	visitors *frame.Limiter
 	logins   *frame.Limiter
 	message  *frame.Template // errors, sign-in and what else is one text
 	handler  http.Handler
@@ -66,7 +67,9 @@ func New(c Config) (*Console, error) {
 		Config: c,
 		mux:    http.NewServeMux(),
 		assets: frame.NewAssets(Prefix + "/static/"),
-		logins: frame.NewLimiter(rate.Every(6*time.Second), 10, 10_000),
+		// An office shares one address, so this is for floods only.
+		visitors: frame.NewLimiter(rate.Limit(20), 100, 10_000),
+		logins:   frame.NewLimiter(rate.Every(6*time.Second), 10, 10_000),
 	}
 	con.sessions = frame.Sessions(c.Store, frame.SessionOptions{
 		Cookie: "qunbot_console", Path: Prefix, Keep: idle, Secure: con.secure(), Now: c.Now,
@@ -202,6 +205,10 @@ func (c *Console) route() error {
 	inner := frame.Headers(frame.Recover(crossOrigin, c.panicked))
 	c.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if c.assets.Serve(w, r) {
+			return
+		}
+		if wait := c.visitors.Wait(frame.Address(r), c.Now()); wait > 0 {
+			frame.TooMany(w, wait)
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, frame.MaxForm)

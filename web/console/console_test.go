@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -676,6 +677,7 @@ func FuzzRequests(f *testing.F) {
 	login := consoletest.LoginPath(f, db, store.Operator{UserID: "a", Name: "A", Role: store.Owner, CreatedAt: noon})
 	mux.ServeHTTP(w, httptest.NewRequest("POST", login, nil))
 	cookie := w.Result().Cookies()[0]
+	var requests atomic.Int64
 	f.Fuzz(func(t *testing.T, path, query, form string) {
 		at := url.URL{Path: "/console" + path, RawQuery: query}
 		for _, method := range []string{"GET", "POST"} {
@@ -684,7 +686,8 @@ func FuzzRequests(f *testing.F) {
 				t.Skip()
 			}
 			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-			r.RemoteAddr = "192.0.2.1:1"
+			n := requests.Add(1) // from everywhere: the limit is not what is tested
+			r.RemoteAddr = fmt.Sprintf("10.%d.%d.%d:1", n>>16&255, n>>8&255, n&255)
 			r.AddCookie(cookie)
 			w := httptest.NewRecorder()
 			mux.ServeHTTP(w, r)

@@ -50,6 +50,7 @@ type Portal struct {
 	css, js  string
 	logo     string
 	visitors *frame.Limiter
+	signIns  *frame.Limiter
 	message  *frame.Template
 	home     *frame.Template
 	handlers struct{ member, public http.Handler }
@@ -76,6 +77,8 @@ func New(c Config) (*Portal, error) {
 		bar:    []barItem{{Prefix + "/", "首页", "home"}},
 		// A mall's guests share one address on its Wi-Fi, so this is for floods only.
 		visitors: frame.NewLimiter(rate.Limit(20), 100, 10_000),
+		// Each costs a call to the platform, which allows the corp 10,000 a minute.
+		signIns: frame.NewLimiter(rate.Limit(5), 60, 10_000),
 	}
 	p.sessions = frame.Sessions(c.Store, frame.SessionOptions{
 		Cookie: "qunbot_member", Path: Prefix, Keep: keep, Secure: p.secure(), Now: c.Now,
@@ -230,9 +233,8 @@ func (p *Portal) guard(next http.Handler) http.Handler {
 		if p.assets.Serve(w, r) {
 			return
 		}
-		if p.visitors.Wait(frame.Address(r), p.Now()) > 0 {
-			w.Header().Set("Retry-After", "5")
-			http.Error(w, "访问的人太多了，请过几秒再刷新。", http.StatusTooManyRequests)
+		if wait := p.visitors.Wait(frame.Address(r), p.Now()); wait > 0 {
+			frame.TooMany(w, wait)
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, frame.MaxForm)

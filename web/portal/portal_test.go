@@ -17,6 +17,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -526,6 +527,7 @@ func FuzzRequests(f *testing.F) {
 	}
 	mux := http.NewServeMux()
 	p.Mount(mux)
+	var requests atomic.Int64
 	f.Fuzz(func(t *testing.T, path, query, form, state string) {
 		at := url.URL{Path: "/m" + path, RawQuery: query}
 		for _, method := range []string{"GET", "POST"} {
@@ -534,6 +536,8 @@ func FuzzRequests(f *testing.F) {
 				t.Skip()
 			}
 			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			n := requests.Add(1) // from everywhere: the limit is not what is tested
+			r.RemoteAddr = fmt.Sprintf("10.%d.%d.%d:1", n>>16&255, n>>8&255, n&255)
 			r.Header.Set("Cookie", "qunbot_state="+url.QueryEscape(state)+"; qunbot_group="+url.QueryEscape(query))
 			w := httptest.NewRecorder()
 			mux.ServeHTTP(w, r)
