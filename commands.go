@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -327,6 +328,16 @@ func secretKey(cfg config.Config) ([]byte, error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read secret key: %w", err)
+	}
+	// With this key and a copy of the database, everything that is encrypted in
+	// it is readable: that is not a matter of a warning.
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("read secret key: %w", err)
+	}
+	if runtime.GOOS != "windows" && info.Mode().Perm()&0o027 != 0 {
+		return nil, fmt.Errorf("密钥文件 %s 的权限是 %#o，本机其他用户能读或能改，所以没有启动。请执行 chmod 600 %[1]s；如果这台机器上有不该看到它的人，数据库里加密的内容应视为已经泄露",
+			path, info.Mode().Perm())
 	}
 	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(text)))
 	if err != nil || len(key) != 32 {
