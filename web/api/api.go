@@ -57,7 +57,8 @@ type API struct {
 	limiter  *frame.Limiter // by key
 	guesses  *frame.Limiter // by address, of requests without a key
 	mux      *http.ServeMux
-	document []byte // openapi.yaml
+	patterns []string // of mux
+	document []byte   // openapi.yaml
 	handler  http.Handler
 }
 
@@ -116,6 +117,10 @@ func (a *API) addKeys() (problems []error) {
 	return problems
 }
 
+// Patterns returns what the API serves to those who have a key, as patterns of
+// a mux.
+func (a *API) Patterns() []string { return slices.Clone(a.patterns) }
+
 // methods are those that routes may have.
 var methods = []string{"GET", "POST", "PUT", "PATCH", "DELETE"}
 
@@ -138,7 +143,9 @@ func (a *API) add(r Route) (err error) {
 			err = fmt.Errorf("%v", p)
 		}
 	}()
-	a.mux.HandleFunc(r.Method+" "+Prefix+r.Path, func(w http.ResponseWriter, q *http.Request) { a.run(w, q, r) })
+	pattern := r.Method + " " + Prefix + r.Path
+	a.mux.HandleFunc(pattern, func(w http.ResponseWriter, q *http.Request) { a.run(w, q, r) })
+	a.patterns = append(a.patterns, pattern)
 	return nil
 }
 

@@ -40,6 +40,7 @@ type Console struct {
 	Config
 	pages    []*page
 	mux      *http.ServeMux
+	patterns []string // of mux
 	sessions *scs.SessionManager
 	assets   *frame.Assets
 	css, js  string
@@ -159,7 +160,7 @@ func (c *Console) add(templates *frame.Templates, p Page) error {
 	if path == Prefix+"/" {
 		path += "{$}"
 	}
-	if err := handle(c.mux, path, func(w http.ResponseWriter, r *http.Request) { c.serve(w, r, one) }); err != nil {
+	if err := c.handle(path, func(w http.ResponseWriter, r *http.Request) { c.serve(w, r, one) }); err != nil {
 		return err
 	}
 	c.pages = append(c.pages, one)
@@ -179,25 +180,36 @@ func (c *Console) asset(from fs.FS, name string) (address string, err error) {
 	return c.assets.Add(name, body), nil
 }
 
+// Patterns returns what the console serves, as patterns of a mux: whoever
+// checks what everybody may reach wants to miss nothing.
+func (c *Console) Patterns() []string { return slices.Clone(c.patterns) }
+
 // handle registers a pattern and returns as an error what the mux would panic with.
-func handle(mux *http.ServeMux, pattern string, h http.HandlerFunc) (err error) {
+func (c *Console) handle(pattern string, h http.HandlerFunc) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("%v", p)
 		}
 	}()
-	mux.HandleFunc(pattern, h)
+	c.mux.HandleFunc(pattern, h)
+	c.patterns = append(c.patterns, pattern)
 	return nil
 }
 
 // route adds what the frame serves itself, and wraps everything.
 func (c *Console) route() error {
-	c.mux.HandleFunc("GET "+Prefix+"/login/{token}", c.loginPage)
-	c.mux.HandleFunc("POST "+Prefix+"/login/{token}", c.login)
-	c.mux.HandleFunc("POST "+Prefix+"/logout", c.logout)
-	c.mux.HandleFunc("POST "+Prefix+"/theme", c.theme)
-	c.mux.HandleFunc(Prefix+"/", c.noPage)
-
+	own := map[string]http.HandlerFunc{
+		"GET " + Prefix + "/login/{token}":  c.loginPage,
+		"POST " + Prefix + "/login/{token}": c.login,
+		"POST " + Prefix + "/logout":        c.logout,
+		"POST " + Prefix + "/theme":         c.theme,
+		Prefix + "/":                        c.noPage,
+	}
+	for pattern, h := range own {
+		if err := c.handle(pattern, h); err != nil {
+			return err
+		}
+	}
 	crossOrigin, err := frame.CrossOrigin(c.sessions.LoadAndSave(c.mux), c.PublicURL, http.HandlerFunc(c.foreign))
 	if err != nil {
 		return err

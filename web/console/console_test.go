@@ -219,8 +219,8 @@ func TestCookiesAreSecureOverHTTPS(t *testing.T) {
 	path := consoletest.LoginPath(t, db, store.Operator{UserID: "a", Role: store.Owner, CreatedAt: noon})
 	w := httptest.NewRecorder()
 	mux.ServeHTTP(w, httptest.NewRequest("POST", "https://fans.example.com"+path, nil))
-	if cookie := w.Header().Get("Set-Cookie"); w.Code != 303 || !strings.Contains(cookie, "Secure") {
-		t.Errorf("sign-in over https = %d, cookie %q, want Secure", w.Code, cookie)
+	if cookie := w.Header().Get("Set-Cookie"); w.Code != 303 || !strings.HasPrefix(cookie, "__Host-qunbot_console=") || !strings.Contains(cookie, "; Path=/;") || !strings.Contains(cookie, "Secure") {
+		t.Errorf("sign-in over https = %d, cookie %q, want __Host- and Secure", w.Code, cookie)
 	}
 }
 

@@ -45,6 +45,7 @@ type Portal struct {
 	member   *http.ServeMux
 	public   *http.ServeMux
 	patterns []string // of the public pages
+	members  []string // patterns of member
 	sessions *scs.SessionManager
 	assets   *frame.Assets
 	css, js  string
@@ -180,7 +181,7 @@ func (p *Portal) add(templates *frame.Templates, given Page, public bool) error 
 		p.bar = append(p.bar, barItem{Prefix + given.Path, given.Title, given.Icon})
 	}
 	p.pages = append(p.pages, one)
-	return handle(p.member, Prefix+given.Path, func(w http.ResponseWriter, r *http.Request) { p.serve(w, r, one) })
+	return p.handle(Prefix+given.Path, func(w http.ResponseWriter, r *http.Request) { p.serve(w, r, one) })
 }
 
 func (p *Portal) asset(from fs.FS, name string) (address string, err error) {
@@ -192,6 +193,18 @@ func (p *Portal) asset(from fs.FS, name string) (address string, err error) {
 		return "", err
 	}
 	return p.assets.Add(name, body), nil
+}
+
+// Patterns returns what the portal serves, as patterns of a mux: whoever
+// checks what everybody may reach wants to miss nothing.
+func (p *Portal) Patterns() (members, public []string) {
+	return slices.Clone(p.members), slices.Clone(p.patterns)
+}
+
+// handle registers a member page's pattern.
+func (p *Portal) handle(pattern string, h http.HandlerFunc) error {
+	p.members = append(p.members, pattern)
+	return handle(p.member, pattern, h)
 }
 
 // handle registers a pattern and returns as an error what the mux would panic with.
@@ -213,7 +226,7 @@ func (p *Portal) route() error {
 		Prefix + "/":                 p.notFound,
 	}
 	for pattern, h := range own {
-		if err := handle(p.member, pattern, h); err != nil {
+		if err := p.handle(pattern, h); err != nil {
 			return err
 		}
 	}

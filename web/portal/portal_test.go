@@ -245,6 +245,46 @@ func TestSignInMakesTheMember(t *testing.T) {
 	s.begin("/m/") // thirty days later
 }
 
+// Over https every cookie that lets somebody in is this host's alone.
+func TestSignInOverHTTPS(t *testing.T) {
+	db := storetest.Open(t)
+	p, err := portal.New(portal.Config{Store: db, Identifier: &platform{}, Pages: []portal.Page{spend()}, Secret: secret,
+		Now: func() time.Time { return noon }, Log: slog.New(slog.DiscardHandler), PublicURL: "https://fans.example.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	p.Mount(mux)
+	jar := map[string]string{}
+	get := func(path string) *httptest.ResponseRecorder {
+		t.Helper()
+		r := httptest.NewRequest("GET", "https://fans.example.com"+path, nil)
+		for name, value := range jar {
+			r.AddCookie(&http.Cookie{Name: name, Value: value})
+		}
+		w := httptest.NewRecorder()
+		mux.ServeHTTP(w, r)
+		for _, c := range w.Result().Cookies() {
+			if !strings.HasPrefix(c.Name, "__Host-") || !c.Secure || !c.HttpOnly || c.Path != "/" || c.Domain != "" {
+				t.Errorf("%s sets %s", path, c.Raw)
+			}
+			jar[c.Name] = c.Value
+		}
+		return w
+	}
+	begun := get("/m/?g=1.wrong")
+	to, err := url.Parse(begun.Header().Get("Location"))
+	if err != nil || begun.Code != http.StatusFound {
+		t.Fatalf("without a session = %d to %q", begun.Code, begun.Header().Get("Location"))
+	}
+	if w := get("/m/sign-in?code=wang&state=" + to.Query().Get("state")); w.Code != http.StatusSeeOther {
+		t.Fatalf("sign-in = %d\n%s", w.Code, w.Body)
+	}
+	if w := get("/m/"); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "小王，你好") {
+		t.Errorf("home = %d\n%s", w.Code, w.Body)
+	}
+}
+
 func TestSignInNeedsThisBrowsersState(t *testing.T) {
 	s := open(t, portal.Config{Identifier: &platform{}})
 	mine := s.begin("/m/")
