@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -208,7 +209,13 @@ func (c checkCommand) Run(p process) error {
 	for _, w := range cfg.Warnings {
 		report.warn(w.Error())
 	}
-	report.note(checkDatabase(p.ctx, cfg), "数据库：连得上，表是最新的")
+	if _, err := secretKey(cfg); err != nil { // the database needs it
+		report.note(err, "")
+	} else {
+		report.note(nil, "密钥文件 "+secretKeyPath(cfg)+"：在，别的用户改不了、读不到")
+		report.note(checkDatabase(p.ctx, cfg), "数据库：连得上，表是最新的")
+	}
+	checkAccess(cfg, p.now, &report)
 	if cfg.SetUp() {
 		report.warn("还没有填写 wecom.corp_id：服务会以设置模式运行，收不到企业微信的消息。在管理后台“我的企业”最下方复制企业 ID。")
 	} else {
@@ -242,6 +249,47 @@ func (r *report) note(err error, good string) {
 }
 
 func (r *report) warn(text string) { fmt.Fprintln(r.out, "! "+text) }
+
+// checkAccess tells who can reach the service, and how.
+func checkAccess(cfg config.Config, now func() time.Time, r *report) {
+	public, err := url.Parse(publicURL(cfg))
+	if err != nil {
+		r.note(fmt.Errorf("public_url：%w", err), "")
+		return
+	}
+	switch {
+	case cfg.TLS != (config.TLS{}):
+		cert, err := loadCertificate(cfg.TLS, now, slog.New(slog.DiscardHandler))
+		if err != nil {
+			r.note(err, "")
+			break
+		}
+		for _, problem := range cert.problems(publicURL(cfg)) {
+			r.warn(problem)
+		}
+		r.note(nil, "https：证书读得出来，到 "+cert.pair.Leaf.NotAfter.Format(time.DateOnly)+" 为止；换了文件会自动重新读取")
+	case public.Scheme == "https":
+		r.note(nil, "https：由反向代理提供，public_url 是 "+publicURL(cfg)+"。代理要转到 "+cfg.Listen+"，并带上 X-Forwarded-For 和 X-Forwarded-Proto")
+	case cfg.PublicURL != "" && !isLocal(public.Hostname()):
+		r.warn("public_url 不是 https：会员的登录和积分在网上谁都看得见，企业微信也可能拒绝这样的回调地址。请填写 tls，或用带证书的反向代理")
+	}
+	if cfg.TLS == (config.TLS{}) {
+		networks := make([]string, len(cfg.Proxies()))
+		for i, network := range cfg.Proxies() {
+			networks[i] = network.String()
+		}
+		r.note(nil, "反向代理：只相信 "+strings.Join(networks, "、")+" 转告的来访者地址；代理不在这里面时，所有人会被当成同一个人限流，请改 trusted_proxies")
+	}
+	if cfg.WeCom.CheckSource {
+		r.note(nil, "回调来源：只接受企业微信公布的地址，每小时更新；查不到时沿用上一次的，从来没查到过就全部接受并记日志")
+	}
+}
+
+// isLocal reports whether a host is this machine.
+func isLocal(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.IsLoopback()
+}
 
 func checkDatabase(ctx context.Context, cfg config.Config) error {
 	db, err := openStore(ctx, cfg)
@@ -315,13 +363,7 @@ func checkCallback(ctx context.Context, cfg config.Config, b config.Bot, now tim
 // secretKey returns the key that signs and encrypts what this installation
 // keeps to itself: 32 bytes in base64 in secret_key_file, made on first use.
 func secretKey(cfg config.Config) ([]byte, error) {
-	path := cfg.SecretKeyFile
-	if path == "" {
-		path = filepath.Join("data", "qunbot.key")
-		if cfg.Database.Driver == "sqlite" {
-			path = cfg.Database.DSN.Reveal() + ".key"
-		}
-	}
+	path := secretKeyPath(cfg)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return newSecretKey(path)
@@ -344,6 +386,16 @@ func secretKey(cfg config.Config) ([]byte, error) {
 		return nil, fmt.Errorf("密钥文件 %s 已损坏：应为 32 字节的 base64，请从备份恢复", strconv.Quote(path))
 	}
 	return key, nil
+}
+
+func secretKeyPath(cfg config.Config) string {
+	switch {
+	case cfg.SecretKeyFile != "":
+		return cfg.SecretKeyFile
+	case cfg.Database.Driver == "sqlite":
+		return cfg.Database.DSN.Reveal() + ".key"
+	}
+	return filepath.Join("data", "qunbot.key")
 }
 
 func newSecretKey(path string) ([]byte, error) {
