@@ -212,7 +212,7 @@ func (c checkCommand) Run(p process) error {
 	if _, err := secretKey(cfg); err != nil { // the database needs it
 		report.note(err, "")
 	} else {
-		report.note(nil, "密钥文件 "+secretKeyPath(cfg)+"：在，别的用户改不了、读不到")
+		report.note(nil, "密钥文件 "+keyFile(cfg)+"：在，别的用户改不了、读不到")
 		report.note(checkDatabase(p.ctx, cfg), "数据库：连得上，表是最新的")
 	}
 	checkAccess(cfg, p.now, &report)
@@ -363,7 +363,7 @@ func checkCallback(ctx context.Context, cfg config.Config, b config.Bot, now tim
 // secretKey returns the key that signs and encrypts what this installation
 // keeps to itself: 32 bytes in base64 in secret_key_file, made on first use.
 func secretKey(cfg config.Config) ([]byte, error) {
-	path := secretKeyPath(cfg)
+	path := keyFile(cfg)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return newSecretKey(path)
@@ -388,7 +388,8 @@ func secretKey(cfg config.Config) ([]byte, error) {
 	return key, nil
 }
 
-func secretKeyPath(cfg config.Config) string {
+// keyFile is where the secret key is.
+func keyFile(cfg config.Config) string {
 	switch {
 	case cfg.SecretKeyFile != "":
 		return cfg.SecretKeyFile

@@ -66,8 +66,8 @@ func siteURL(cfg config.Config, listen string) string {
 
 // secured puts in front of srv what every request passes first, and gives it
 // cert, unless that is nil.
-func secured(srv *http.Server, cfg config.Config, cert *certificate, log *slog.Logger) *http.Server {
-	srv.Handler = frame.Front(srv.Handler, cfg.Proxies())
+func secured(srv *http.Server, proxies frame.Proxies, cert *certificate, log *slog.Logger) *http.Server {
+	srv.Handler = frame.Front(srv.Handler, proxies)
 	srv.ErrorLog = stdlog.New(serverLog{log}, "", 0)
 	if cert != nil {
 		srv.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: cert.get}

@@ -125,6 +125,8 @@ type service struct {
 	welcome  string
 
 	listeners []net.Listener // of public and, where there is one, of internal
+	proxies   frame.Proxies
+	cert      *certificate // nil: http
 }
 
 // assemble wires the program and opens its addresses, so that nothing has
@@ -139,7 +141,7 @@ func assemble(ctx context.Context, cfg config.Config, db *store.Store, key []byt
 			closeAll(listeners)
 		}
 	}()
-	var cert *certificate // nil: http
+	var cert *certificate
 	if cfg.TLS != (config.TLS{}) {
 		if cert, err = loadCertificate(cfg.TLS, env.Now, env.Log); err != nil {
 			return nil, err
@@ -226,7 +228,8 @@ func assemble(ctx context.Context, cfg config.Config, db *store.Store, key []byt
 		kf.Engine = app.Engine
 	}
 
-	s = &service{app: app, platform: platform, jobs: jobs, outbox: posts, kf: kf, log: env.Log, out: env.Out, listeners: listeners}
+	s = &service{app: app, platform: platform, jobs: jobs, outbox: posts, kf: kf, log: env.Log, out: env.Out,
+		listeners: listeners, proxies: cfg.Proxies(), cert: cert}
 	mux := http.NewServeMux()
 	platform.Mount(mux, app.Engine)
 	members.Mount(mux)
@@ -234,13 +237,13 @@ func assemble(ctx context.Context, cfg config.Config, db *store.Store, key []byt
 	mux.Handle("GET /healthz", health(db))
 	// Addresses of bots that are not there, like other bad callbacks: no body.
 	mux.HandleFunc("/wecom/", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusNotFound) })
-	s.public = secured(server(cfg.Listen, mux), cfg, cert, env.Log)
+	s.public = server(cfg.Listen, mux)
 	if cfg.ConsoleListen == "" {
 		pages.Mount(mux)
 	} else {
 		own := http.NewServeMux()
 		pages.Mount(own)
-		s.internal = secured(server(cfg.ConsoleListen, own), cfg, cert, env.Log)
+		s.internal = server(cfg.ConsoleListen, own)
 	}
 	s.welcome, err = welcome(ctx, cfg, db, env.Now())
 	return s, err
@@ -416,7 +419,8 @@ func (s *service) run(ctx context.Context) error {
 	serving, servingCtx := errgroup.WithContext(ctx) // one server that fails takes the other with it
 	for i, l := range s.listeners {
 		s.log.Info("listening", "addr", l.Addr().String())
-		serving.Go(func() error { return serve(servingCtx, servers[i], l) })
+		srv := secured(servers[i], s.proxies, s.cert, s.log)
+		serving.Go(func() error { return serve(servingCtx, srv, l) })
 	}
 	io.WriteString(s.out, s.welcome)
 	g.Go(func() error {
