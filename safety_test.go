@@ -607,7 +607,8 @@ func TestSharedSecretKeyStopsTheStart(t *testing.T) {
 func TestFilesAreOursAlone(t *testing.T) {
 	o := storetest.SQLite(t)
 	w := newWarden(t, o, "")
-	w.start()
+	w.running = start(t, w.path, run) // which makes the key
+	w.base = "http://" + w.address
 	if resp, _ := w.do(w.callback("/wecom/aibot/helper", saying{id: "m1", who: "lisi", text: "签到", sent: w.now()}.callback())); resp.StatusCode != http.StatusOK {
 		t.Fatal(resp.Status)
 	}
@@ -617,9 +618,10 @@ func TestFilesAreOursAlone(t *testing.T) {
 		t.Fatalf("files of the database: %q, %v", more, err)
 	}
 	for _, name := range append(files, more...) {
-		info, err := os.Stat(name)
-		if err != nil || info.Mode().Perm() != 0o600 {
-			t.Errorf("%s has mode %v, %v, want 600", name, info.Mode(), err)
+		if info, err := os.Stat(name); err != nil {
+			t.Error(err)
+		} else if info.Mode().Perm() != 0o600 {
+			t.Errorf("%s has mode %v, want 600", name, info.Mode())
 		}
 	}
 }
