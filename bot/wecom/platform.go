@@ -91,6 +91,7 @@ func (p *Platform) Run(ctx context.Context) error {
 			case <-ticker.C:
 				p.refused.flush()
 			case <-ctx.Done():
+				p.refused.flushAll()
 				return nil
 			}
 		}

@@ -99,6 +99,13 @@ func (f *refusals) flush() {
 	f.end(f.now())
 }
 
+// flushAll is flush at the end of the program.
+func (f *refusals) flushAll() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.end(f.now().Add(refusalSpan))
+}
+
 // end is flush for who holds the lock.
 func (f *refusals) end(now time.Time) {
 	for address, one := range f.from {
