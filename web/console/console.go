@@ -47,6 +47,7 @@ type Console struct {
 	logo     string
 	visitors *frame.Limiter
 	logins   *frame.Limiter
+	sparing  *frame.Limiter
 	message  *frame.Template // errors, sign-in and what else is one text
 	handler  http.Handler
 }
@@ -70,6 +71,7 @@ func New(c Config) (*Console, error) {
 		assets: frame.NewAssets(Prefix + "/static/"),
 		// An office shares one address, so this is for floods only.
 		visitors: frame.NewLimiter(rate.Limit(20), 100, 10_000),
+		sparing:  frame.NewSparing(),
 		logins:   frame.NewLimiter(rate.Every(6*time.Second), 10, 10_000),
 	}
 	con.sessions = frame.Sessions(c.Store, frame.SessionOptions{

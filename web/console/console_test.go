@@ -362,6 +362,27 @@ func TestForeignPagesAreRefused(t *testing.T) {
 	}
 }
 
+// A link that somebody was to use is not in the log, whatever became of it.
+func TestLogHoldsNoLinks(t *testing.T) {
+	s := open(t)
+	const token = "SECRETSECRETSECRETSECRET"
+	for range 30 {
+		r := s.Request("POST", "/console/login/"+token, nil)
+		r.Header.Set("Sec-Fetch-Site", "cross-site")
+		got, body := s.Do(r)
+		want(t, "from another site", got, body, 403)
+	}
+	got, body := s.post("/console/login/"+token, nil)
+	want(t, "no such link", got, body, 403)
+	log := s.log.String()
+	if strings.Contains(log, token) || !strings.Contains(log, "/console/login/…") {
+		t.Errorf("log:\n%s", log)
+	}
+	if lines := strings.Count(log, "cross-origin"); lines != 10 {
+		t.Errorf("30 requests at once left %d lines, want 10", lines)
+	}
+}
+
 func TestHeadersMethodsAndSizes(t *testing.T) {
 	s := open(t, wish(t))
 	s.signIn(store.Owner)

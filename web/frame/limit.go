@@ -26,6 +26,10 @@ func NewLimiter(limit rate.Limit, burst, size int) *Limiter {
 	return &Limiter{limit: limit, burst: burst, size: size, now: map[string]*rate.Limiter{}}
 }
 
+// NewSparing returns the limiter of lines in the log about what strangers do:
+// ten at once from an address, then ten a minute, so that they cannot fill it.
+func NewSparing() *Limiter { return NewLimiter(rate.Every(6*time.Second), 10, 10_000) }
+
 // Wait takes one turn for key and returns 0, or takes none and returns how
 // long to wait for it.
 func (l *Limiter) Wait(key string, at time.Time) time.Duration {

@@ -52,6 +52,7 @@ type Portal struct {
 	logo     string
 	visitors *frame.Limiter
 	signIns  *frame.Limiter
+	sparing  *frame.Limiter
 	message  *frame.Template
 	home     *frame.Template
 	handlers struct{ member, public http.Handler }
@@ -79,6 +80,7 @@ func New(c Config) (*Portal, error) {
 		// A mall's guests share one address on its Wi-Fi, so this is for floods only.
 		visitors: frame.NewLimiter(rate.Limit(20), 100, 10_000),
 		// Each costs a call to the platform, which allows the corp 10,000 a minute.
+		sparing: frame.NewSparing(),
 		signIns: frame.NewLimiter(rate.Limit(5), 60, 10_000),
 	}
 	p.sessions = frame.Sessions(c.Store, frame.SessionOptions{

@@ -70,7 +70,9 @@ func (p *Portal) comeBack(w http.ResponseWriter, r *http.Request) {
 	}
 	id, name, err := p.identify(r)
 	if err != nil {
-		p.Log.Warn("member sign-in", "err", err)
+		if p.sparing.Wait(frame.Address(r), p.Now()) == 0 {
+			p.Log.Warn("member sign-in", "from", frame.Address(r), "err", err)
+		}
 		p.signInFailed(w, r, http.StatusForbidden)
 		return
 	}
