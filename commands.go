@@ -281,7 +281,7 @@ func checkAccess(cfg config.Config, now func() time.Time, r *report) {
 		r.note(nil, "反向代理：只相信 "+strings.Join(networks, "、")+" 转告的来访者地址；代理不在这里面时，所有人会被当成同一个人限流，请改 trusted_proxies")
 	}
 	if cfg.WeCom.CheckSource {
-		r.note(nil, "回调来源：只接受企业微信公布的地址，每小时更新；查不到时沿用上一次的，从来没查到过就全部接受并记日志")
+		r.note(nil, "回调来源：只接受企业微信公布的地址，每小时更新；查不到时沿用上一次的，从来没查到过就全部接受并记日志。前面有反向代理时，它必须在 trusted_proxies 里，否则回调会全部被拦")
 	}
 }
 
