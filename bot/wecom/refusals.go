@@ -15,7 +15,7 @@ const (
 	otherRefusers = "others"
 )
 
-// Refusals count what is not genuine, by the address it comes from. The first
+// refusals count what is not genuine, by the address it comes from. The first
 // of a minute is logged, the rest of it in one line with their number, so that
 // a flood does not fill the log. Nothing here keeps a genuine callback out:
 // whoever is above the limit is answered 429 instead of 403 or 400, and may
