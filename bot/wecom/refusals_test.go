@@ -161,3 +161,43 @@ func TestVerificationReadsNoMessages(t *testing.T) {
 		}
 	}
 }
+
+// What one forged callback of a flood costs, by how it is forged.
+func BenchmarkForgedCallback(b *testing.B) {
+	p, err := wecom.New(wecom.Config{
+		Bots: []wecom.Bot{{Name: "helper", DisplayName: "小助手", Token: testToken, AESKey: testAESKey}},
+		Now:  func() time.Time { return noon }, Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	p.Mount(mux, &echoEngine{})
+	forger, err := wecom.NewCipher("otherTOKEN", testAESKey, "")
+	if err != nil {
+		b.Fatal(err)
+	}
+	small, old := forger.Seal([]byte(groupText), noon.Unix(), "n"), forger.Seal([]byte(groupText), noon.Unix()-100_000, "n")
+	for name, tt := range map[string]struct{ query, body string }{
+		"signature": {small.Query().Encode(), string(wecom.Delivery{Encrypt: small.Encrypt}.JSON())},
+		"age":       {old.Query().Encode(), string(wecom.Delivery{Encrypt: old.Encrypt}.JSON())},
+		"60 KiB":    {small.Query().Encode(), string(wecom.Delivery{Encrypt: strings.Repeat("A", 60<<10)}.JSON())},
+		"1 MiB":     {small.Query().Encode(), string(wecom.Delivery{Encrypt: strings.Repeat("A", 1000<<10)}.JSON())},
+	} {
+		b.Run(name, func(b *testing.B) {
+			n := 0
+			for b.Loop() {
+				w := httptest.NewRecorder()
+				r := httptest.NewRequest(http.MethodPost, "/wecom/aibot/helper?"+tt.query, strings.NewReader(tt.body))
+				r.RemoteAddr = name
+				mux.ServeHTTP(w, r)
+				if n++; w.Code < 400 || n > 30 && w.Code != http.StatusTooManyRequests {
+					b.Fatalf("status %d", w.Code)
+				}
+				if n <= 30 {
+					b.ResetTimer() // what follows is the flood
+				}
+			}
+		})
+	}
+}
