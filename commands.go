@@ -10,9 +10,11 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -207,11 +209,17 @@ func (c checkCommand) Run(p process) error {
 	for _, w := range cfg.Warnings {
 		report.warn(w.Error())
 	}
-	database := checkDatabase(p.ctx, cfg)
-	report.note(database, "数据库：连得上，表是最新的")
-	if database == nil {
-		checkBackups(p, cfg, &report)
+	if _, err := secretKey(cfg); err != nil { // the database needs it
+		report.note(err, "")
+	} else {
+		report.note(nil, "密钥文件 "+keyFile(cfg)+"：在，别的用户改不了、读不到")
+		database := checkDatabase(p.ctx, cfg)
+		report.note(database, "数据库：连得上，表是最新的")
+		if database == nil {
+			checkBackups(p, cfg, &report)
+		}
 	}
+	checkAccess(cfg, p.now, &report)
 	if cfg.SetUp() {
 		report.warn("还没有填写 wecom.corp_id：服务会以设置模式运行，收不到企业微信的消息。在管理后台“我的企业”最下方复制企业 ID。")
 	} else {
@@ -245,6 +253,47 @@ func (r *report) note(err error, good string) {
 }
 
 func (r *report) warn(text string) { fmt.Fprintln(r.out, "! "+text) }
+
+// checkAccess tells who can reach the service, and how.
+func checkAccess(cfg config.Config, now func() time.Time, r *report) {
+	public, err := url.Parse(publicURL(cfg))
+	if err != nil {
+		r.note(fmt.Errorf("public_url：%w", err), "")
+		return
+	}
+	switch {
+	case cfg.TLS != (config.TLS{}):
+		cert, err := loadCertificate(cfg.TLS, now, slog.New(slog.DiscardHandler))
+		if err != nil {
+			r.note(err, "")
+			break
+		}
+		for _, problem := range cert.problems(publicURL(cfg)) {
+			r.warn(problem)
+		}
+		r.note(nil, "https：证书读得出来，到 "+cert.pair.Leaf.NotAfter.Format(time.DateOnly)+" 为止；换了文件会自动重新读取")
+	case public.Scheme == "https":
+		r.note(nil, "https：由反向代理提供，public_url 是 "+publicURL(cfg)+"。代理要转到 "+cfg.Listen+"，并带上 X-Forwarded-For 和 X-Forwarded-Proto")
+	case cfg.PublicURL != "" && !isLocal(public.Hostname()):
+		r.warn("public_url 不是 https：会员的登录和积分在网上谁都看得见，企业微信也可能拒绝这样的回调地址。请填写 tls，或用带证书的反向代理")
+	}
+	if cfg.TLS == (config.TLS{}) {
+		networks := make([]string, len(cfg.Proxies()))
+		for i, network := range cfg.Proxies() {
+			networks[i] = network.String()
+		}
+		r.note(nil, "反向代理：只相信 "+strings.Join(networks, "、")+" 转告的来访者地址；代理不在这里面时，所有人会被当成同一个人限流，请改 trusted_proxies")
+	}
+	if cfg.WeCom.CheckSource {
+		r.note(nil, "回调来源：只接受企业微信公布的地址，每小时更新；查不到时沿用上一次的，从来没查到过就全部接受并记日志。前面有反向代理时，它必须在 trusted_proxies 里，否则回调会全部被拦")
+	}
+}
+
+// isLocal reports whether a host is this machine.
+func isLocal(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.IsLoopback()
+}
 
 func checkDatabase(ctx context.Context, cfg config.Config) error {
 	db, err := openStore(ctx, cfg)
@@ -350,6 +399,16 @@ func existingKey(cfg config.Config) ([]byte, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read secret key: %w", err)
+	}
+	// With this key and a copy of the database, everything that is encrypted in
+	// it is readable: that is not a matter of a warning.
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("read secret key: %w", err)
+	}
+	if runtime.GOOS != "windows" && info.Mode().Perm()&0o027 != 0 {
+		return nil, fmt.Errorf("密钥文件 %s 的权限是 %#o，本机其他用户能读或能改，所以没有启动。请执行 chmod 600 %[1]s；如果这台机器上有不该看到它的人，数据库里加密的内容应视为已经泄露",
+			path, info.Mode().Perm())
 	}
 	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(text)))
 	if err != nil || len(key) != 32 {

@@ -34,6 +34,7 @@ import (
 	"qunbot/store"
 	"qunbot/web/api"
 	"qunbot/web/console"
+	"qunbot/web/frame"
 	"qunbot/web/portal"
 	"qunbot/wordfilter"
 )
@@ -117,6 +118,7 @@ func run(ctx context.Context, cfg config.Config, env environment) error {
 // A service is the program, put together and not yet running.
 type service struct {
 	app      *handlers.App
+	platform *wecom.Platform
 	jobs     *scheduler.Scheduler
 	outbox   *bot.Outbox
 	kf       *wecom.KF // nil: no 微信客服
@@ -125,10 +127,33 @@ type service struct {
 	log      *slog.Logger
 	out      io.Writer
 	welcome  string
+
+	listeners []net.Listener // of public and, where there is one, of internal
+	proxies   frame.Proxies
+	cert      *certificate // nil: http
 }
 
-// assemble wires the program. The secret key signs links and states.
-func assemble(ctx context.Context, cfg config.Config, db *store.Store, key []byte, env environment) (*service, error) {
+// assemble wires the program and opens its addresses, so that nothing has
+// begun if one is taken. The secret key signs links and states.
+func assemble(ctx context.Context, cfg config.Config, db *store.Store, key []byte, env environment) (s *service, err error) {
+	listeners, err := listen(&cfg)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			closeAll(listeners)
+		}
+	}()
+	var cert *certificate
+	if cfg.TLS != (config.TLS{}) {
+		if cert, err = loadCertificate(cfg.TLS, env.Now, env.Log); err != nil {
+			return nil, err
+		}
+		for _, p := range cert.problems(publicURL(cfg)) {
+			env.Log.Warn("certificate", "problem", p)
+		}
+	}
 	if err := bootstrap(ctx, cfg, db, env.Now()); err != nil {
 		return nil, err
 	}
@@ -160,11 +185,17 @@ func assemble(ctx context.Context, cfg config.Config, db *store.Store, key []byt
 	if err != nil {
 		return nil, fmt.Errorf("schedule jobs: %w", err)
 	}
-	platform, err := wecom.New(wecomConfig(cfg, env, kf))
+	inbound := wecomConfig(cfg, env, kf)
+	if cfg.WeCom.CheckSource && !cfg.SetUp() {
+		if inbound.Sources, err = wecom.NewSources(ctx, calls, db, env.Now, env.Log); err != nil {
+			return nil, fmt.Errorf("wecom.check_source: %w", err)
+		}
+	}
+	platform, err := wecom.New(inbound)
 	if err != nil {
 		return nil, fmt.Errorf("set up WeCom: %w", err)
 	}
-	pages, err := console.New(console.Config{Store: db, Pages: app.Console, Now: env.Now, Log: env.Log, PublicURL: base})
+	pages, err := console.New(console.Config{Store: db, Pages: app.Console, Now: env.Now, Log: env.Log, PublicURL: consoleURL(cfg)})
 	if err != nil {
 		return nil, fmt.Errorf("set up the console: %w", err)
 	}
@@ -201,7 +232,8 @@ func assemble(ctx context.Context, cfg config.Config, db *store.Store, key []byt
 		kf.Engine = app.Engine
 	}
 
-	s := &service{app: app, jobs: jobs, outbox: posts, kf: kf, log: env.Log, out: env.Out}
+	s = &service{app: app, platform: platform, jobs: jobs, outbox: posts, kf: kf, log: env.Log, out: env.Out,
+		listeners: listeners, proxies: cfg.Proxies(), cert: cert}
 	mux := http.NewServeMux()
 	platform.Mount(mux, app.Engine)
 	members.Mount(mux)
@@ -222,7 +254,7 @@ func assemble(ctx context.Context, cfg config.Config, db *store.Store, key []byt
 }
 
 func wecomConfig(cfg config.Config, env environment, kf *wecom.KF) wecom.Config {
-	c := wecom.Config{Now: env.Now, Log: env.Log, KF: kf}
+	c := wecom.Config{Now: env.Now, Log: env.Log, KF: kf, Address: frame.Address}
 	if app := cfg.WeCom.App; app.Token != "" {
 		c.App = &wecom.App{CorpID: cfg.WeCom.CorpID, Token: app.Token.Reveal(), AESKey: app.AESKey.Reveal()}
 	}
@@ -258,13 +290,13 @@ func publicURL(cfg config.Config) string {
 	if cfg.PublicURL != "" {
 		return cfg.PublicURL
 	}
-	return "http://" + cfg.Listen
+	return siteURL(cfg, cfg.Listen)
 }
 
 // consoleURL is where operators reach the console.
 func consoleURL(cfg config.Config) string {
 	if cfg.ConsoleListen != "" {
-		return "http://" + cfg.ConsoleListen
+		return siteURL(cfg, cfg.ConsoleListen)
 	}
 	return publicURL(cfg)
 }
@@ -379,17 +411,6 @@ func (s *service) run(ctx context.Context) error {
 	if s.internal != nil {
 		servers = append(servers, s.internal)
 	}
-	listeners := make([]net.Listener, 0, len(servers))
-	for _, srv := range servers { // before anything runs, so that there is nothing to stop if an address is taken
-		l, err := net.Listen("tcp", srv.Addr)
-		if err != nil {
-			for _, l := range listeners {
-				l.Close()
-			}
-			return fmt.Errorf("监听 %s：%w；换一个地址，或先停掉占用它的程序", srv.Addr, err)
-		}
-		listeners = append(listeners, l)
-	}
 
 	g, ctx := errgroup.WithContext(ctx)
 	engineCtx, stopEngine := context.WithCancel(context.WithoutCancel(ctx))
@@ -397,13 +418,15 @@ func (s *service) run(ctx context.Context) error {
 	g.Go(func() error { return s.app.Engine.Run(engineCtx) })
 	g.Go(func() error { return s.jobs.Run(ctx) })
 	g.Go(func() error { return s.outbox.Run(ctx) })
+	g.Go(func() error { return s.platform.Run(ctx) })
 	if s.kf != nil {
 		g.Go(func() error { return s.kf.Run(ctx) })
 	}
 	serving, servingCtx := errgroup.WithContext(ctx) // one server that fails takes the other with it
-	for i, l := range listeners {
+	for i, l := range s.listeners {
 		s.log.Info("listening", "addr", l.Addr().String())
-		serving.Go(func() error { return serve(servingCtx, servers[i], l) })
+		srv := secured(servers[i], s.proxies, s.cert, s.log)
+		serving.Go(func() error { return serve(servingCtx, srv, l) })
 	}
 	io.WriteString(s.out, s.welcome)
 	g.Go(func() error {
@@ -422,7 +445,11 @@ func serve(ctx context.Context, srv *http.Server, l net.Listener) error {
 		defer cancel()
 		stopped <- errors.Join(srv.Shutdown(patience), srv.Close())
 	}()
-	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+	start := srv.Serve
+	if srv.TLSConfig != nil {
+		start = func(l net.Listener) error { return srv.ServeTLS(l, "", "") }
+	}
+	if err := start(l); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return <-stopped

@@ -96,11 +96,17 @@ type result struct {
 	err    error
 }
 
+// InTime reports whether what says that it was sent at that time can be
+// answered now: see ErrSentAt.
+func InTime(sent, now time.Time) bool {
+	return !sent.After(now.Add(maxAhead)) && !sent.Before(now.Add(-maxBehind))
+}
+
 // Handle answers m after its effects are durable. It returns ErrBusy, ErrLate
 // or ErrSentAt, or a storage error; then the message must not be acknowledged.
 func (e *Engine) Handle(ctx context.Context, m Message) (Answer, error) {
 	now := e.Now()
-	if m.SentAt.After(now.Add(maxAhead)) || m.SentAt.Before(now.Add(-maxBehind)) {
+	if !InTime(m.SentAt, now) {
 		return Answer{}, ErrSentAt
 	}
 	m.Text = StripName(m.Text, m.BotName)

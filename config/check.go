@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"path/filepath"
 	"regexp"
@@ -34,6 +35,7 @@ func (l *loader) check(cfg *Config) {
 	cfg.WeCom.APIBase = strings.TrimRight(cfg.WeCom.APIBase, "/")
 	cfg.SecretKeyFile = l.resolve(cfg.SecretKeyFile)
 	cfg.WeCom.Archive.PrivateKeyFile = l.resolve(cfg.WeCom.Archive.PrivateKeyFile)
+	cfg.TLS.CertFile, cfg.TLS.KeyFile = l.resolve(cfg.TLS.CertFile), l.resolve(cfg.TLS.KeyFile)
 
 	l.expect(isListen(cfg.Listen), "listen", cfg.Listen, wantListen)
 	if cfg.ConsoleListen != "" {
@@ -54,6 +56,68 @@ func (l *loader) check(cfg *Config) {
 	l.checkAPIKeys(cfg.API.Keys)
 	l.checkGroups(cfg.Groups)
 	l.checkOperators(cfg.Operators)
+	l.checkTLS(cfg.TLS)
+	cfg.proxies = l.checkProxies(cfg.TrustedProxies)
+	l.warnIfOpen(*cfg)
+}
+
+// checkTLS checks that there are both files; what is in them is for whoever
+// serves with them.
+func (l *loader) checkTLS(t TLS) {
+	if t == (TLS{}) {
+		return
+	}
+	for _, f := range []struct{ setting, path, what string }{
+		{"tls.cert_file", t.CertFile, "证书（连同中间证书）"}, {"tls.key_file", t.KeyFile, "私钥"},
+	} {
+		if f.path == "" {
+			l.report(f.setting, "", "cert_file 和 key_file 要么都填，要么都留空；这里应填"+f.what+"的 PEM 文件")
+			continue
+		}
+		text, message := readText(f.path)
+		l.expect(message == "", f.setting, f.path, message)
+		l.expect(strings.Contains(text, "-----BEGIN "), f.setting, f.path, "不是 PEM 格式，应是"+f.what+"的 PEM 文件")
+	}
+	l.warnIfShared("tls.key_file", t.KeyFile)
+}
+
+// checkProxies returns the networks of the list.
+func (l *loader) checkProxies(list []string) []netip.Prefix {
+	if len(list) == 0 {
+		return []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+	}
+	var networks []netip.Prefix
+	for i, text := range list {
+		network, err := netip.ParsePrefix(text)
+		if addr, single := netip.ParseAddr(text); single == nil && addr.Zone() == "" {
+			network, err = addr.Prefix(addr.BitLen())
+		}
+		setting := fmt.Sprintf("trusted_proxies[%d]", i)
+		switch {
+		case err != nil || network.Addr().Is4In6():
+			l.report(setting, text, "应是反向代理的地址或网段，例如 127.0.0.1 或 10.0.0.0/8")
+			continue
+		case network.Bits() == 0:
+			l.report(setting, text, "等于相信所有人自称的地址，限流和日志就没有意义了；请只写反向代理的地址或网段")
+		}
+		networks = append(networks, network.Masked())
+	}
+	return networks
+}
+
+// warnIfOpen warns of web servers that others reach without encryption.
+func (l *loader) warnIfOpen(cfg Config) {
+	if cfg.TLS != (TLS{}) || len(cfg.TrustedProxies) > 0 { // who names proxies has one in front
+		return
+	}
+	for _, a := range []struct{ setting, listen string }{{"listen", cfg.Listen}, {"console_listen", cfg.ConsoleListen}} {
+		host, _, err := net.SplitHostPort(a.listen)
+		addr, ip := netip.ParseAddr(host)
+		if err != nil || host == "localhost" || ip == nil && addr.IsLoopback() {
+			continue
+		}
+		l.warn(a.setting, "别的机器能直接连上，内容没有加密。请填写 tls 的证书；如果前面有反向代理，就在 trusted_proxies 写上它的地址")
+	}
 }
 
 // expect reports a problem with setting unless ok. A value of type Secret
@@ -91,6 +155,9 @@ func (l *loader) checkDatabase(db Database) {
 	case "sqlite":
 		l.expect(dsn != "", "database.dsn", db.DSN, "请填数据库文件，例如 data/qunbot.db")
 		l.expect(!strings.Contains(dsn, ":memory:"), "database.dsn", db.DSN, "不能用内存数据库，重启就会丢失全部数据；请填文件，例如 data/qunbot.db")
+		for _, ending := range []string{"", "-wal", "-shm"} { // personal data, as they are
+			l.warnIfShared("database.dsn", strings.TrimPrefix(dsn, "file:")+ending)
+		}
 		l.expect(!strings.Contains(dsn, "@tcp("), "database.dsn", db.DSN, "看起来是 MySQL 的地址，请把 database.driver 改成 mysql")
 	case "mysql":
 		l.expect(strings.Contains(dsn, "@") && strings.Contains(dsn, "/"), "database.dsn", db.DSN,
@@ -123,6 +190,7 @@ func (l *loader) checkWeCom(cfg Config) {
 		l.expect(a.Secret != "", "wecom.archive.secret", "", "启用会话内容存档时必须填写，在企业微信后台「会话内容存档」页查看 Secret")
 		l.expect(a.PrivateKeyFile != "", "wecom.archive.private_key_file", "", "启用会话内容存档时必须填写，是 RSA 私钥的 PEM 文件")
 	}
+	l.expect(!w.CheckSource || w.App.Secret != "", "wecom.check_source", w.CheckSource, "要用自建应用的 Secret 向企业微信查询回调地址，请填写 wecom.app，或改成 false")
 	if cfg.PublicURL == "" {
 		l.warn("public_url", "还没有填写，机器人发不出会员页的链接；请填会员手机能打开的网址，例如 https://fans.example.com")
 	}

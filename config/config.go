@@ -7,6 +7,7 @@
 package config
 
 import (
+	"net/netip"
 	"slices"
 	"time"
 )
@@ -33,10 +34,20 @@ type Config struct {
 	Groups    []Group    `yaml:"groups"`
 	Operators []Operator `yaml:"operators"`
 
+	TLS            TLS      `yaml:"tls"`
+	TrustedProxies []string `yaml:"trusted_proxies" doc:"reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, as networks (10.0.0.0/8) or addresses; empty: those on this machine (127.0.0.0/8, ::1)"`
+
 	// Warnings are what deserves attention without stopping the program.
 	Warnings []Problem `yaml:"-"`
 
-	zone *time.Location
+	zone    *time.Location
+	proxies []netip.Prefix
+}
+
+// TLS is the certificate that both web servers use: both files or neither.
+type TLS struct {
+	CertFile string `yaml:"cert_file" doc:"PEM file of the certificate with its chain, relative to the settings file; empty: http, https is up to a reverse proxy"`
+	KeyFile  string `yaml:"key_file" doc:"PEM file of its private key; both files are read again when they change"`
 }
 
 // A Database is where the state is kept.
@@ -61,6 +72,8 @@ type WeCom struct {
 	KF      KF      `yaml:"kf"`
 	Bots    []Bot   `yaml:"bots"`
 	Archive Archive `yaml:"archive"`
+
+	CheckSource bool `yaml:"check_source" default:"false" doc:"true: callbacks are accepted from WeCom's own addresses (getcallbackip) only; needs app.secret"`
 }
 
 // An App is the corp's self-built app (自建应用): all of it is set, or nothing.
@@ -151,3 +164,7 @@ func (c Config) SetUp() bool { return c.WeCom.CorpID == "" }
 
 // Zone returns the location of TimeZone. It is nil unless c came from [Load].
 func (c Config) Zone() *time.Location { return c.zone }
+
+// Proxies returns the networks of TrustedProxies, or those of this machine if
+// there are none. It is nil unless c came from [Load].
+func (c Config) Proxies() []netip.Prefix { return c.proxies }

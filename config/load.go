@@ -263,12 +263,19 @@ func readText(path string) (text, message string) {
 	return string(data), ""
 }
 
-// warnIfShared warns if a file that holds a secret may be read by others than
-// its owner. It says nothing of files that do not exist.
+// warnIfShared warns if a file that holds a secret may be read or written by
+// others than its owner. It says nothing of files that do not exist.
 func (l *loader) warnIfShared(setting, path string) {
 	info, err := os.Stat(path)
-	if err != nil || runtime.GOOS == "windows" || info.Mode().Perm()&0o044 == 0 {
+	if err != nil || runtime.GOOS == "windows" {
 		return
 	}
-	l.warn(setting, fmt.Sprintf("本机其他用户也能读 %s，请执行 chmod 600 %[1]s", path))
+	may := "读"
+	switch shared := info.Mode().Perm() & 0o066; {
+	case shared == 0:
+		return
+	case shared&0o022 != 0:
+		may = "改"
+	}
+	l.warn(setting, fmt.Sprintf("本机其他用户也能%s %s，请执行 chmod 600 %s", may, path, path))
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -47,6 +48,7 @@ func TestDefaults(t *testing.T) {
 		Backup:   Backup{Dir: filepath.Join("data", "backups"), KeepDays: 14},
 		WeCom:    WeCom{APIBase: "https://qyapi.weixin.qq.com"},
 		zone:     cfg.zone,
+		proxies:  []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
 	}
 	if !reflect.DeepEqual(cfg, want) {
 		t.Errorf("Load() = %+v, want %+v", cfg, want)
@@ -78,12 +80,16 @@ wecom:
     - {name: helper, display_name: 小助手, token: 0123, aes_key: ` + aesKey + `}
     - {name: night, mode: websocket, id: aib1, secret_file: bot}
   archive: {secret: arch, private_key_file: key.pem}
+  check_source: true
 news: {feeds: [{name: 公众号, url: "https://example.com/feed.xml?a=1"}], allow_private_addresses: true}
 api: {keys: [{name: pos, key: 0123456789abcdef01234567}]}
 groups:
   - {chat_id: wrk0001, name: 一号粉丝群, mall: 示例商场, webhook_key: 693a91f6-7aaa}
 operators: [{userid: zhangsan, role: owner}]
+tls: {cert_file: cert.pem, key_file: tls.pem}
+trusted_proxies: [10.1.2.3/8, 192.0.2.7, "2001:db8::1"]
 `,
+		"cert.pem": "-----BEGIN CERTIFICATE-----\n", "tls.pem": "-----BEGIN PRIVATE KEY-----\n",
 		"dsn":     "u:p@tcp(db:3306)/qunbot\n",
 		"bot":     " b0t \n",
 		"key.pem": "-----BEGIN PRIVATE KEY-----\n",
@@ -111,12 +117,18 @@ operators: [{userid: zhangsan, role: owner}]
 				{Name: "night", Mode: ModeWebSocket, ID: "aib1", Secret: "b0t"},
 			},
 			Archive: Archive{"arch", "key.pem"},
+
+			CheckSource: true,
 		},
 		News:      News{[]Feed{{"公众号", "https://example.com/feed.xml?a=1"}}, true},
 		API:       API{[]APIKey{{"pos", "0123456789abcdef01234567"}}},
 		Groups:    []Group{{"wrk0001", "一号粉丝群", "示例商场", "693a91f6-7aaa"}},
 		Operators: []Operator{{"zhangsan", "owner"}},
+		TLS:       TLS{"cert.pem", "tls.pem"},
 		zone:      cfg.zone,
+
+		TrustedProxies: []string{"10.1.2.3/8", "192.0.2.7", "2001:db8::1"},
+		proxies:        []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8::1/128")},
 	}
 	if !reflect.DeepEqual(cfg, want) {
 		t.Errorf("Load() = %+v, want %+v", cfg, want)
@@ -183,7 +195,7 @@ func TestProblems(t *testing.T) {
 		{"unknown key, none is near", "wecom:\n  kf:\n    webhook: hunter2\n", nil, []string{"c.yaml:3:5 wecom.kf.webhook：没有这个设置，这里可以写：accounts"}},
 		{"unknown key in a list", "operators:\n  - userid: a\n    role: clerk\n    rolle: b\n", nil, []string{"c.yaml:4:5 operators[0].rolle：没有这个设置，是不是想写 role？"}},
 		{"misspelt _file", "database:\n  dsn_flie: x\n", nil, []string{"c.yaml:2:3 database.dsn_flie：没有这个设置，是不是想写 dsn_file？"}},
-		{"plain settings have no _file", "listen_file: x\n", nil, []string{"c.yaml:1:1 listen_file：没有这个设置，这里可以写：listen、console_listen、public_url、time_zone、secret_key_file、database、backup、wecom、news、api、groups、operators"}},
+		{"plain settings have no _file", "listen_file: x\n", nil, []string{"c.yaml:1:1 listen_file：没有这个设置，这里可以写：listen、console_listen、public_url、time_zone、secret_key_file、database、backup、wecom、news、api、groups、operators、tls、trusted_proxies"}},
 		{"duplicate key", "listen: :80\ntime_zone: UTC\nlisten: :81\n", nil, []string{"c.yaml:3:1 listen：写了两次，第一次在第 1 行，请删掉一处"}},
 		{"comma in a secret", "wecom: {app: {secret: hunter, 2hunter}}\n", nil, []string{"c.yaml:1:31 wecom.app：这里少了「: 值」；值里有逗号时要用双引号括起来"}},
 		{"mapping wanted", "wecom:\n  app: hunter2\n", nil, []string{"c.yaml:2:8 wecom.app：这里应写成「键: 值」，冒号用英文半角，后面加一个空格"}},
@@ -271,6 +283,17 @@ func TestProblems(t *testing.T) {
 			"c.yaml:4:5 groups[2].chat_id：必须填写，是群的 chat_id",
 			"c.yaml:4:5 groups[2].name：必须填写，是群的名称",
 			"c.yaml:4:5 groups[2].mall：必须填写，是群所属商场的名称"}},
+		{"half of TLS", "tls:\n  cert_file: c.yaml\n", nil, []string{
+			"c.yaml:1:1 tls.key_file：cert_file 和 key_file 要么都填，要么都留空；这里应填私钥的 PEM 文件",
+			`c.yaml:2:14 tls.cert_file：不是 PEM 格式，应是证书（连同中间证书）的 PEM 文件；现在是 "c.yaml"`}},
+		{"no such certificate", "tls:\n  cert_file: nowhere\n  key_file: c.yaml\n", nil, []string{
+			`c.yaml:2:14 tls.cert_file：找不到这个文件，请检查路径；现在是 "nowhere"`,
+			`c.yaml:3:13 tls.key_file：不是 PEM 格式，应是私钥的 PEM 文件；现在是 "c.yaml"`}},
+		{"proxies", "trusted_proxies: [10.0.0.0/8, nginx, 0.0.0.0/0]\n", nil, []string{
+			`c.yaml:1:31 trusted_proxies[1]：应是反向代理的地址或网段，例如 127.0.0.1 或 10.0.0.0/8；现在是 "nginx"`,
+			`c.yaml:1:38 trusted_proxies[2]：等于相信所有人自称的地址，限流和日志就没有意义了；请只写反向代理的地址或网段；现在是 "0.0.0.0/0"`}},
+		{"source check without an app", "public_url: https://f.example\nwecom:\n  corp_id: ww1\n  check_source: true\n", nil, []string{
+			`c.yaml:4:17 wecom.check_source：要用自建应用的 Secret 向企业微信查询回调地址，请填写 wecom.app，或改成 false；现在是 "true"`}},
 		{"operators", "operators:\n  - {userid: ZhangSan, role: owner}\n  - {userid: zhangsan, role: boss}\n  - {role: clerk}\n", nil, []string{
 			`c.yaml:3:14 operators[1].userid：和 operators[0].userid 重复，每项都要不同；现在是 "zhangsan"`,
 			`c.yaml:3:30 operators[1].role：只能是 owner、manager、operator、analyst、clerk；现在是 "boss"`,
@@ -278,7 +301,7 @@ func TestProblems(t *testing.T) {
 		{"all at once, in the order of the file", "time_zone: x\nlisten: 80\nfoo: 1\n", []string{"QUNBOT_API_KEYS=1"}, []string{
 			`c.yaml:1:12 time_zone：没有这个时区，请写 IANA 名称，例如 Asia/Shanghai；现在是 "x"`,
 			`c.yaml:2:9 listen：应写成 地址:端口，端口 0 到 65535，例如 127.0.0.1:8080；现在是 "80"`,
-			"c.yaml:3:1 foo：没有这个设置，这里可以写：listen、console_listen、public_url、time_zone、secret_key_file、database、backup、wecom、news、api、groups、operators",
+			"c.yaml:3:1 foo：没有这个设置，这里可以写：listen、console_listen、public_url、time_zone、secret_key_file、database、backup、wecom、news、api、groups、operators、tls、trusted_proxies",
 			"QUNBOT_API_KEYS：列表不能用环境变量设置，请写在配置文件里"}},
 	}
 	for _, tt := range tests {
@@ -355,6 +378,42 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
+// What others on the machine may read or write, or reach without encryption.
+func TestWarningsOfWhatIsOpen(t *testing.T) {
+	tests := []struct {
+		name, yaml string
+		chmod      map[string]os.FileMode
+		want       []string
+	}{
+		{"as it should be", "listen: 127.0.0.1:8080\nconsole_listen: \"[::1]:8081\"\n", nil, nil},
+		{"behind a proxy", "listen: :8080\ntrusted_proxies: [10.0.0.1]\n", nil, nil},
+		{"with TLS", "listen: :8080\ntls: {cert_file: cert.pem, key_file: key.pem}\n", nil, nil},
+		{"the network sees it", "listen: 0.0.0.0:8080\nconsole_listen: 10.0.0.5:8081\n", nil, []string{"listen：别的机器能直接连上", "console_listen：别的机器能直接连上"}},
+		{"a database", "database: {dsn: q.db}\n", map[string]os.FileMode{"q.db": 0o644, "q.db-wal": 0o640}, []string{"也能读 q.db，请执行 chmod 600 q.db", "也能读 q.db-wal，"}},
+		{"that others change", "database: {dsn: \"file:q.db\"}\n", map[string]os.FileMode{"q.db": 0o666}, []string{"也能改 q.db，请执行 chmod 600 q.db"}},
+		{"a certificate's key", "tls: {cert_file: cert.pem, key_file: key.pem}\n", map[string]os.FileMode{"key.pem": 0o644, "cert.pem": 0o644}, []string{"也能读 key.pem，"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			inDir(t, map[string]string{"c.yaml": tt.yaml, "q.db": "", "q.db-wal": "", "cert.pem": "-----BEGIN CERTIFICATE-----\n", "key.pem": "-----BEGIN PRIVATE KEY-----\n"})
+			for name, mode := range tt.chmod {
+				if err := os.Chmod(name, mode); err != nil {
+					t.Fatal(err)
+				}
+			}
+			cfg, err := Load("c.yaml", nil)
+			if err != nil || len(cfg.Warnings) != len(tt.want) {
+				t.Fatalf("Load() warns %v, error %v, want %q", cfg.Warnings, err, tt.want)
+			}
+			for i, want := range tt.want {
+				if got := cfg.Warnings[i].Error(); !strings.Contains(got, want) {
+					t.Errorf("warning %d = %q, want %q in it", i+1, got, want)
+				}
+			}
+		})
+	}
+}
+
 func TestExample(t *testing.T) {
 	cfg, err := Load(example, nil)
 	if err != nil || !cfg.SetUp() {
@@ -374,6 +433,7 @@ func TestExampleShowsEverything(t *testing.T) {
 		`corp_id: ""`, "corp_id: ww1",
 		`agent_id: 0`, "agent_id: 1",
 		`private_key_file: ""`, "private_key_file: key.pem",
+		`tls: {cert_file: "", key_file: ""}`, "tls: {cert_file: key.pem, key_file: key.pem}",
 		`key: ""`, "key: "+aesKey, // also aes_key and webhook_key
 		`token: ""`, "token: t",
 		`secret: ""`, "secret: s",

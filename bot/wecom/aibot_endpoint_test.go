@@ -57,6 +57,7 @@ type fixture struct {
 	cipher *wecom.Cipher
 	mux    *http.ServeMux
 	log    bytes.Buffer
+	remote string // where deliveries come from
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -86,7 +87,9 @@ func (f *fixture) post(c *wecom.Cipher, plain string) *httptest.ResponseRecorder
 
 func (f *fixture) postRaw(query url.Values, body []byte) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
-	f.mux.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/wecom/aibot/helper?"+query.Encode(), bytes.NewReader(body)))
+	r := httptest.NewRequest(http.MethodPost, "/wecom/aibot/helper?"+query.Encode(), bytes.NewReader(body))
+	r.RemoteAddr = f.remote
+	f.mux.ServeHTTP(w, r)
 	return w
 }
 
@@ -262,8 +265,9 @@ func TestBadRequestsChangeNothing(t *testing.T) {
 		{"genuine nonsense", func() *httptest.ResponseRecorder { return f.post(f.cipher, `{"msgtype":"text"}`) }, http.StatusBadRequest},
 		{"genuine, not JSON", func() *httptest.ResponseRecorder { return f.post(f.cipher, `<xml/>`) }, http.StatusBadRequest},
 	}
-	for _, tt := range tests {
+	for i, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			f.remote = fmt.Sprintf("192.0.2.%d:1000", i) // each from elsewhere: one line a minute and address
 			f.log.Reset()
 			w := tt.send()
 			if w.Code != tt.status || w.Body.Len() != 0 {
@@ -337,7 +341,7 @@ func FuzzDelivery(f *testing.F) {
 	mux := http.NewServeMux()
 	p.Mount(mux, engine)
 	f.Fuzz(func(t *testing.T, body []byte, sealed bool) {
-		query := url.Values{"timestamp": {strconv.FormatInt(noon.Unix(), 10)}, "nonce": {"n"}, "msg_signature": {"x"}}
+		query := url.Values{"timestamp": {strconv.FormatInt(noon.Unix(), 10)}, "nonce": {"n"}, "msg_signature": {strings.Repeat("x", 40)}}
 		if sealed {
 			e := cipher.Seal(body, noon.Unix(), rand.Text())
 			query, body = e.Query(), wecom.Delivery{Encrypt: e.Encrypt}.JSON()

@@ -31,14 +31,12 @@ func (a *API) Diagnose(ctx context.Context) []Finding {
 			continue
 		}
 		found = append(found, Finding{OK: true, What: fmt.Sprintf("%s：Secret 正确，access_token 还有 %d 分钟有效", s.title, int(life.Minutes()))})
-		var answer struct {
-			IPList []string `json:"ip_list"`
-		}
-		if err := s.calls.get(ctx, "getcallbackip", nil, &answer); err != nil {
+		answer, err := callbackAddresses(ctx, s.calls)
+		if err != nil {
 			found = append(found, failed(s.title+"：调用接口失败", err))
 			continue
 		}
-		found = append(found, Finding{OK: true, What: fmt.Sprintf("%s：可以调用接口；企业微信的回调来自 %s", s.title, some(answer.IPList))})
+		found = append(found, Finding{OK: true, What: fmt.Sprintf("%s：可以调用接口；企业微信的回调来自 %s", s.title, some(answer))})
 	}
 	return found
 }

@@ -44,6 +44,11 @@ func (e *appEndpoint) reply(r *http.Request, plain []byte, steps *timing) ([]byt
 	if err != nil {
 		return nil, err
 	}
+	// The signature lets digits move between nonce and timestamp; what is
+	// encrypted cannot be changed.
+	if c.Created != 0 && !bot.InTime(time.Unix(c.Created, 0), e.Now()) {
+		return nil, bot.ErrSentAt
+	}
 	if done, err := e.event(r.Context(), c, steps); done || err != nil {
 		return nil, err
 	}

@@ -30,6 +30,7 @@ type appFixture struct {
 	mux    *http.ServeMux
 	log    bytes.Buffer
 	taken  []string // events that OnEvent took
+	remote string   // where deliveries come from
 }
 
 func newAppFixture(t *testing.T) *appFixture {
@@ -67,7 +68,9 @@ func (f *appFixture) post(c *wecom.Cipher, plain string) *httptest.ResponseRecor
 
 func (f *appFixture) postRaw(query url.Values, body []byte) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
-	f.mux.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/wecom/app?"+query.Encode(), bytes.NewReader(body)))
+	r := httptest.NewRequest(http.MethodPost, "/wecom/app?"+query.Encode(), bytes.NewReader(body))
+	r.RemoteAddr = f.remote
+	f.mux.ServeHTTP(w, r)
 	return w
 }
 
@@ -226,8 +229,9 @@ func TestBadAppRequestsChangeNothing(t *testing.T) {
 			return f.post(f.cipher, strings.Replace(text, "1795219200", "soon", 1))
 		}, http.StatusBadRequest},
 	}
-	for _, tt := range tests {
+	for i, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			f.remote = fmt.Sprintf("192.0.2.%d:1000", i) // each from elsewhere: one line a minute and address
 			f.log.Reset()
 			w := tt.send()
 			if w.Code != tt.status || w.Body.Len() != 0 {
@@ -275,7 +279,7 @@ func FuzzAppDelivery(f *testing.F) {
 	mux := http.NewServeMux()
 	p.Mount(mux, &echoEngine{})
 	f.Fuzz(func(t *testing.T, body []byte, sealed bool) {
-		query := url.Values{"timestamp": {strconv.FormatInt(noon.Unix(), 10)}, "nonce": {"n"}, "msg_signature": {"x"}}
+		query := url.Values{"timestamp": {strconv.FormatInt(noon.Unix(), 10)}, "nonce": {"n"}, "msg_signature": {strings.Repeat("x", 40)}}
 		if sealed {
 			e := cipher.Seal(body, noon.Unix(), rand.Text())
 			query, body = e.Query(), wecom.Delivery{Encrypt: e.Encrypt}.XML()

@@ -1,9 +1,11 @@
 package wecom
 
 import (
+	"crypto/sha1"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -18,8 +20,9 @@ import (
 // body.
 type endpoint struct {
 	Config
-	cipher *Cipher
-	xml    bool // replies are XML, not JSON
+	refused *refusals
+	cipher  *Cipher
+	xml     bool // replies are XML, not JSON
 
 	// reply handles an opened delivery and returns its reply before it is
 	// encrypted; empty: nothing is said. It notes in steps what it did.
@@ -40,7 +43,12 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (e *endpoint) verify(w http.ResponseWriter, r *http.Request) {
-	echo, err := e.cipher.OpenEcho(r.URL.Query())
+	query := r.URL.Query()
+	err := e.signedNow(query)
+	var echo []byte
+	if err == nil {
+		echo, err = e.cipher.OpenEcho(query)
+	}
 	if err != nil {
 		e.refuse(w, r, 0, err)
 		return
@@ -50,7 +58,21 @@ func (e *endpoint) verify(w http.ResponseWriter, r *http.Request) {
 }
 
 func (e *endpoint) receive(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxDeliveryBytes))
+	// What the address alone gives away costs neither a body nor a sum.
+	if e.Sources != nil && !e.Sources.allow(r.RemoteAddr) {
+		e.refuse(w, r, 0, errForeignSource)
+		return
+	}
+	query := r.URL.Query()
+	if err := e.signedNow(query); err != nil {
+		e.refuse(w, r, 0, err)
+		return
+	}
+	most := int64(MaxDeliveryBytes)
+	if e.refused.over(e.Address(r)) {
+		most = floodMaxBytes
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
 	if err != nil {
 		e.refuse(w, r, len(body), err)
 		return
@@ -58,7 +80,6 @@ func (e *endpoint) receive(w http.ResponseWriter, r *http.Request) {
 	steps := timing{now: e.Now}
 	steps.note("recv", strconv.Itoa(len(body))+" B")
 	steps.start()
-	query := r.URL.Query()
 	plain, err := e.cipher.OpenPost(query, body)
 	if err != nil {
 		e.refuse(w, r, len(body), err)
@@ -83,6 +104,27 @@ func (e *endpoint) receive(w http.ResponseWriter, r *http.Request) {
 	w.Write(sealed)
 }
 
+// signedNow returns an error if a request cannot be signed as it should be, or
+// says that it was signed too long ago or in the future: a request that
+// somebody recorded is worth nothing a day later, whatever is in it.
+func (e *endpoint) signedNow(query url.Values) error {
+	if len(query.Get("msg_signature")) != 2*sha1.Size {
+		return ErrBadSignature
+	}
+	text := query.Get("timestamp")
+	if strings.Trim(text, "0123456789") != "" { // no sign, no blank
+		return ErrBadSignature
+	}
+	seconds, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return ErrBadSignature
+	}
+	if !bot.InTime(time.Unix(seconds, 0), e.Now()) {
+		return bot.ErrSentAt
+	}
+	return nil
+}
+
 func (e *endpoint) seal(reply []byte, nonce string) (sealed []byte, contentType string) {
 	envelope := e.cipher.Seal(reply, e.Now().Unix(), nonce)
 	if e.xml {
@@ -96,10 +138,13 @@ func (e *endpoint) refuse(w http.ResponseWriter, r *http.Request, size int, err 
 	status := http.StatusBadRequest
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		status = http.StatusRequestEntityTooLarge
-	} else if errors.Is(err, ErrBadSignature) || errors.Is(err, ErrBadReceiveID) {
+	} else if errors.Is(err, ErrBadSignature) || errors.Is(err, ErrBadReceiveID) || errors.Is(err, errForeignSource) {
 		status = http.StatusForbidden
 	}
-	e.Log.Warn("callback refused", "path", r.URL.Path, "from", r.RemoteAddr, "bytes", size, "status", status, "err", err)
+	if wait := e.refused.note(e.Address(r), r, size, status, err); wait > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+		status = http.StatusTooManyRequests
+	}
 	w.WriteHeader(status)
 }
 

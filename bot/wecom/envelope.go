@@ -158,7 +158,8 @@ func (e Envelope) Query() url.Values {
 
 // OpenEcho answers the verification of a callback URL: it returns the bytes
 // that have to be the whole body of the answer, within one second. It returns
-// ErrBadEnvelope if there is no echostr, else the errors of Open.
+// ErrBadEnvelope if there is no echostr or a message in it, else the errors of
+// Open.
 //
 // Source: https://developer.work.weixin.qq.com/document/path/90930
 func (c *Cipher) OpenEcho(query url.Values) ([]byte, error) {
@@ -166,7 +167,17 @@ func (c *Cipher) OpenEcho(query url.Values) ([]byte, error) {
 	if echo == "" {
 		return nil, badEnvelope(errors.New("no echostr"))
 	}
-	return c.openQuery(query, echo)
+	plain, err := c.openQuery(query, echo)
+	if err != nil {
+		return nil, err
+	}
+	// A callback is signed as an echo is. What was recorded of one must not be
+	// read to whoever asks for it here: an echo is a number, a message is JSON
+	// or XML.
+	if start := bytes.TrimSpace(plain); bytes.HasPrefix(start, []byte("{")) || bytes.HasPrefix(start, []byte("<")) {
+		return nil, badEnvelope(errors.New("a message, not an echo"))
+	}
+	return plain, nil
 }
 
 // OpenPost returns the message in a posted callback. It returns the errors of

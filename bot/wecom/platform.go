@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"qunbot/bot"
 )
 
@@ -16,8 +18,14 @@ type Config struct {
 	Bots []Bot
 	App  *App // nil: there is no /wecom/app
 	KF   *KF  // who hears the app's notices of 微信客服; nil: nobody
-	Now  func() time.Time
-	Log  *slog.Logger
+
+	// Address names where a request comes from, for limits and the log; nil:
+	// as the connection says.
+	Address func(*http.Request) string
+	Sources *Sources // the addresses that callbacks may come from; nil: all
+
+	Now func() time.Time
+	Log *slog.Logger
 }
 
 // A Bot is a 智能机器人 whose callbacks come to /wecom/aibot/{Name}.
@@ -41,12 +49,16 @@ type Platform struct {
 	Config
 	ciphers map[string]*Cipher // by bot name
 	app     *Cipher            // nil without Config.App
+	refused *refusals
 }
 
 // New returns a platform. It returns an error that names the bot, or the app,
 // whose token or key is wrong.
 func New(c Config) (*Platform, error) {
-	p := &Platform{Config: c, ciphers: map[string]*Cipher{}}
+	if c.Address == nil {
+		c.Address = func(r *http.Request) string { return r.RemoteAddr }
+	}
+	p := &Platform{Config: c, ciphers: map[string]*Cipher{}, refused: newRefusals(c.Now, c.Log)}
 	var errs []error
 	for _, b := range c.Bots {
 		cipher, err := NewCipher(b.Token, b.AESKey, "") // an aibot's receive id is empty
@@ -64,14 +76,37 @@ func New(c Config) (*Platform, error) {
 	return p, errors.Join(errs...)
 }
 
+// Run tells the log how much was refused, and keeps the list of sources fresh,
+// until ctx is done.
+func (p *Platform) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	if p.Sources != nil {
+		g.Go(func() error { return p.Sources.Run(ctx) })
+	}
+	g.Go(func() error {
+		ticker := time.NewTicker(refusalSpan / 4)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ticker.C:
+				p.refused.flush()
+			case <-ctx.Done():
+				p.refused.flushAll()
+				return nil
+			}
+		}
+	})
+	return g.Wait()
+}
+
 // Mount adds the callback addresses to mux.
 func (p *Platform) Mount(mux *http.ServeMux, engine Engine) {
 	for _, b := range p.Bots {
 		e := &aibotEndpoint{bot: b, engine: engine}
-		mux.Handle("/wecom/aibot/"+b.Name, &endpoint{Config: p.Config, cipher: p.ciphers[b.Name], reply: e.reply})
+		mux.Handle("/wecom/aibot/"+b.Name, &endpoint{Config: p.Config, refused: p.refused, cipher: p.ciphers[b.Name], reply: e.reply})
 	}
 	if p.App != nil {
 		e := &appEndpoint{Config: p.Config, engine: engine}
-		mux.Handle("/wecom/app", &endpoint{Config: p.Config, cipher: p.app, xml: true, reply: e.reply})
+		mux.Handle("/wecom/app", &endpoint{Config: p.Config, refused: p.refused, cipher: p.app, xml: true, reply: e.reply})
 	}
 }

@@ -21,6 +21,10 @@ type Retention struct {
 
 var defaultRetention = Retention{Answers: 3, Messages: 30, Decisions: 180, Firings: 90, Posts: 90}
 
+// answersAtLeast days have to pass before an answer is forgotten: a delivery is
+// taken for 24 hours, and one that comes again must find its answer.
+const answersAtLeast = 2
+
 // chunk is how many rows of a table one transaction deletes.
 const chunk = 500
 
@@ -48,7 +52,7 @@ func (f *feature) prune(ctx context.Context, due time.Time) error {
 			}
 			daysAgo := func(days int) time.Time { return due.AddDate(0, 0, -days) }
 			gone, err = tx.Prune(tx.Context(), store.Cutoffs{
-				Answers: daysAgo(keep.Answers), Messages: daysAgo(keep.Messages), Decisions: daysAgo(keep.Decisions),
+				Answers: daysAgo(max(answersAtLeast, keep.Answers)), Messages: daysAgo(keep.Messages), Decisions: daysAgo(keep.Decisions),
 				Sessions: due, Requests: daysAgo(keep.Answers),
 			}, chunk)
 			if err != nil {

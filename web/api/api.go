@@ -54,9 +54,11 @@ type Config struct {
 type API struct {
 	Config
 	keys     []hashedKey
-	limiter  *frame.Limiter
+	limiter  *frame.Limiter // by key
+	guesses  *frame.Limiter // by address, of requests without a key
 	mux      *http.ServeMux
-	document []byte // openapi.yaml
+	patterns []string // of mux
+	document []byte   // openapi.yaml
 	handler  http.Handler
 }
 
@@ -76,6 +78,7 @@ func New(c Config) (*API, error) {
 	}
 	c.Routes = slices.Concat(ownRoutes(), c.Routes)
 	a := &API{Config: c, mux: http.NewServeMux(), limiter: frame.NewLimiter(rate.Limit(c.Rate), c.Burst, max(1, len(c.Keys)))}
+	a.guesses = frame.NewLimiter(1, 20, 10_000)
 	problems := a.addKeys()
 	for _, r := range c.Routes {
 		if err := a.add(r); err != nil {
@@ -114,6 +117,10 @@ func (a *API) addKeys() (problems []error) {
 	return problems
 }
 
+// Patterns returns what the API serves to those who have a key, as patterns of
+// a mux.
+func (a *API) Patterns() []string { return slices.Clone(a.patterns) }
+
 // methods are those that routes may have.
 var methods = []string{"GET", "POST", "PUT", "PATCH", "DELETE"}
 
@@ -136,7 +143,9 @@ func (a *API) add(r Route) (err error) {
 			err = fmt.Errorf("%v", p)
 		}
 	}()
-	a.mux.HandleFunc(r.Method+" "+Prefix+r.Path, func(w http.ResponseWriter, q *http.Request) { a.run(w, q, r) })
+	pattern := r.Method + " " + Prefix + r.Path
+	a.mux.HandleFunc(pattern, func(w http.ResponseWriter, q *http.Request) { a.run(w, q, r) })
+	a.patterns = append(a.patterns, pattern)
 	return nil
 }
 
@@ -174,6 +183,11 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	client, ok := a.client(r)
 	if !ok {
+		if wait := a.guesses.Wait(frame.Address(r), a.Now()); wait > 0 { // not logged: that is what a flood is for
+			sendProblem(w, &Problem{Status: http.StatusTooManyRequests, retryAfter: wait,
+				Detail: "这个网络地址没带有效的密钥，又试得太多。请等 Retry-After 秒后再试；带有效密钥的请求不受影响。"}, frame.ErrorID())
+			return
+		}
 		h.Set("WWW-Authenticate", `Bearer realm="qunbot"`)
 		a.refuse(w, r, &Problem{Status: http.StatusUnauthorized, Detail: "请在请求头里带上 Authorization: Bearer 和设置 api.keys 里的一个密钥。"})
 		return

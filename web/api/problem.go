@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"net/http"
-	"strconv"
 	"time"
 
 	"qunbot/store"
@@ -105,7 +103,7 @@ func (a *API) refuse(w http.ResponseWriter, r *http.Request, p *Problem) {
 
 func sendProblem(w http.ResponseWriter, p *Problem, id string) {
 	if p.retryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(p.retryAfter.Seconds())))))
+		frame.RetryAfter(w.Header(), p.retryAfter)
 	}
 	if p.allow != "" {
 		w.Header().Set("Allow", p.allow)

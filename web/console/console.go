@@ -40,11 +40,14 @@ type Console struct {
 	Config
 	pages    []*page
 	mux      *http.ServeMux
+	patterns []string // of mux
 	sessions *scs.SessionManager
 	assets   *frame.Assets
 	css, js  string
 	logo     string
+	visitors *frame.Limiter
 	logins   *frame.Limiter
+	sparing  *frame.Limiter
 	message  *frame.Template // errors, sign-in and what else is one text
 	handler  http.Handler
 }
@@ -66,7 +69,10 @@ func New(c Config) (*Console, error) {
 		Config: c,
 		mux:    http.NewServeMux(),
 		assets: frame.NewAssets(Prefix + "/static/"),
-		logins: frame.NewLimiter(rate.Every(6*time.Second), 10, 10_000),
+		// An office shares one address, so this is for floods only.
+		visitors: frame.NewLimiter(rate.Limit(20), 100, 10_000),
+		sparing:  frame.NewSparing(),
+		logins:   frame.NewLimiter(rate.Every(6*time.Second), 10, 10_000),
 	}
 	con.sessions = frame.Sessions(c.Store, frame.SessionOptions{
 		Cookie: "qunbot_console", Path: Prefix, Keep: idle, Secure: con.secure(), Now: c.Now,
@@ -156,7 +162,7 @@ func (c *Console) add(templates *frame.Templates, p Page) error {
 	if path == Prefix+"/" {
 		path += "{$}"
 	}
-	if err := handle(c.mux, path, func(w http.ResponseWriter, r *http.Request) { c.serve(w, r, one) }); err != nil {
+	if err := c.handle(path, func(w http.ResponseWriter, r *http.Request) { c.serve(w, r, one) }); err != nil {
 		return err
 	}
 	c.pages = append(c.pages, one)
@@ -176,25 +182,36 @@ func (c *Console) asset(from fs.FS, name string) (address string, err error) {
 	return c.assets.Add(name, body), nil
 }
 
+// Patterns returns what the console serves, as patterns of a mux: whoever
+// checks what everybody may reach wants to miss nothing.
+func (c *Console) Patterns() []string { return slices.Clone(c.patterns) }
+
 // handle registers a pattern and returns as an error what the mux would panic with.
-func handle(mux *http.ServeMux, pattern string, h http.HandlerFunc) (err error) {
+func (c *Console) handle(pattern string, h http.HandlerFunc) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("%v", p)
 		}
 	}()
-	mux.HandleFunc(pattern, h)
+	c.mux.HandleFunc(pattern, h)
+	c.patterns = append(c.patterns, pattern)
 	return nil
 }
 
 // route adds what the frame serves itself, and wraps everything.
 func (c *Console) route() error {
-	c.mux.HandleFunc("GET "+Prefix+"/login/{token}", c.loginPage)
-	c.mux.HandleFunc("POST "+Prefix+"/login/{token}", c.login)
-	c.mux.HandleFunc("POST "+Prefix+"/logout", c.logout)
-	c.mux.HandleFunc("POST "+Prefix+"/theme", c.theme)
-	c.mux.HandleFunc(Prefix+"/", c.noPage)
-
+	own := map[string]http.HandlerFunc{
+		"GET " + Prefix + "/login/{token}":  c.loginPage,
+		"POST " + Prefix + "/login/{token}": c.login,
+		"POST " + Prefix + "/logout":        c.logout,
+		"POST " + Prefix + "/theme":         c.theme,
+		Prefix + "/":                        c.noPage,
+	}
+	for pattern, h := range own {
+		if err := c.handle(pattern, h); err != nil {
+			return err
+		}
+	}
 	crossOrigin, err := frame.CrossOrigin(c.sessions.LoadAndSave(c.mux), c.PublicURL, http.HandlerFunc(c.foreign))
 	if err != nil {
 		return err
@@ -202,6 +219,10 @@ func (c *Console) route() error {
 	inner := frame.Headers(frame.Recover(crossOrigin, c.panicked))
 	c.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if c.assets.Serve(w, r) {
+			return
+		}
+		if wait := c.visitors.Wait(frame.Address(r), c.Now()); wait > 0 {
+			frame.TooMany(w, wait)
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, frame.MaxForm)

@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -218,8 +219,8 @@ func TestCookiesAreSecureOverHTTPS(t *testing.T) {
 	path := consoletest.LoginPath(t, db, store.Operator{UserID: "a", Role: store.Owner, CreatedAt: noon})
 	w := httptest.NewRecorder()
 	mux.ServeHTTP(w, httptest.NewRequest("POST", "https://fans.example.com"+path, nil))
-	if cookie := w.Header().Get("Set-Cookie"); w.Code != 303 || !strings.Contains(cookie, "Secure") {
-		t.Errorf("sign-in over https = %d, cookie %q, want Secure", w.Code, cookie)
+	if cookie := w.Header().Get("Set-Cookie"); w.Code != 303 || !strings.HasPrefix(cookie, "__Host-qunbot_console=") || !strings.Contains(cookie, "; Path=/;") || !strings.Contains(cookie, "Secure") {
+		t.Errorf("sign-in over https = %d, cookie %q, want __Host- and Secure", w.Code, cookie)
 	}
 }
 
@@ -358,6 +359,27 @@ func TestForeignPagesAreRefused(t *testing.T) {
 	}
 	if len(s.wishes()) != 0 {
 		t.Error("a wish of another site's was written")
+	}
+}
+
+// A link that somebody was to use is not in the log, whatever became of it.
+func TestLogHoldsNoLinks(t *testing.T) {
+	s := open(t)
+	const token = "SECRETSECRETSECRETSECRET"
+	for range 30 {
+		r := s.Request("POST", "/console/login/"+token, nil)
+		r.Header.Set("Sec-Fetch-Site", "cross-site")
+		got, body := s.Do(r)
+		want(t, "from another site", got, body, 403)
+	}
+	got, body := s.post("/console/login/"+token, nil)
+	want(t, "no such link", got, body, 403)
+	log := s.log.String()
+	if strings.Contains(log, token) || !strings.Contains(log, "/console/login/…") {
+		t.Errorf("log:\n%s", log)
+	}
+	if lines := strings.Count(log, "cross-origin"); lines != 10 {
+		t.Errorf("30 requests at once left %d lines, want 10", lines)
 	}
 }
 
@@ -676,6 +698,7 @@ func FuzzRequests(f *testing.F) {
 	login := consoletest.LoginPath(f, db, store.Operator{UserID: "a", Name: "A", Role: store.Owner, CreatedAt: noon})
 	mux.ServeHTTP(w, httptest.NewRequest("POST", login, nil))
 	cookie := w.Result().Cookies()[0]
+	var requests atomic.Int64
 	f.Fuzz(func(t *testing.T, path, query, form string) {
 		at := url.URL{Path: "/console" + path, RawQuery: query}
 		for _, method := range []string{"GET", "POST"} {
@@ -684,7 +707,8 @@ func FuzzRequests(f *testing.F) {
 				t.Skip()
 			}
 			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-			r.RemoteAddr = "192.0.2.1:1"
+			n := requests.Add(1) // from everywhere: the limit is not what is tested
+			r.RemoteAddr = fmt.Sprintf("10.%d.%d.%d:1", n>>16&255, n>>8&255, n&255)
 			r.AddCookie(cookie)
 			w := httptest.NewRecorder()
 			mux.ServeHTTP(w, r)

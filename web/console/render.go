@@ -226,15 +226,26 @@ func (c *Console) badForm(w http.ResponseWriter, r *http.Request, err error) {
 
 // foreign answers what the page of another site sent.
 func (c *Console) foreign(w http.ResponseWriter, r *http.Request) {
-	c.Log.Warn("cross-origin request refused", "path", r.URL.Path, "origin", r.Header.Get("Origin"))
+	if c.sparing.Wait(frame.Address(r), c.Now()) == 0 {
+		c.Log.Warn("cross-origin request refused", "from", frame.Address(r), "path", logged(r), "origin", r.Header.Get("Origin"))
+	}
 	c.renderMessage(w, r, http.StatusForbidden, note{Title: "已拦下来自别的网站的请求", Icon: "shield",
 		Text: "为了安全，运营台只接受从它自己的页面提交的表单。", Hint: "如果你就在运营台里，请检查设置 public_url 是不是浏览器里的地址。"})
+}
+
+// logged returns a request's path for the log, which must not hold what lets
+// somebody in.
+func logged(r *http.Request) string {
+	if strings.HasPrefix(r.URL.Path, Prefix+"/login/") {
+		return Prefix + "/login/…"
+	}
+	return r.URL.Path
 }
 
 // fail logs an error once and shows an id to find it by.
 func (c *Console) fail(w http.ResponseWriter, r *http.Request, err error) {
 	id := frame.ErrorID()
-	c.Log.Error("console request", "id", id, "method", r.Method, "path", r.URL.Path, "err", err)
+	c.Log.Error("console request", "id", id, "method", r.Method, "path", logged(r), "err", err)
 	status, text := http.StatusInternalServerError, "程序出了错，什么都没有改动。错误已经记下来了。"
 	if store.Transient(err) {
 		status, text = http.StatusServiceUnavailable, "数据库这会儿太忙或连不上，什么都没有改动。请过一会儿再试。"

@@ -51,8 +51,8 @@ func (c *Console) loginPage(w http.ResponseWriter, r *http.Request) {
 // login uses the link up and starts a session.
 func (c *Console) login(w http.ResponseWriter, r *http.Request) {
 	now := c.Now()
-	if c.logins.Wait(frame.Address(r), now) > 0 {
-		w.Header().Set("Retry-After", "60")
+	if wait := c.logins.Wait(frame.Address(r), now); wait > 0 {
+		frame.RetryAfter(w.Header(), wait)
 		c.renderMessage(w, r, http.StatusTooManyRequests, note{Title: "试得太快了", Icon: "warn",
 			Text: "这个网络地址在短时间里登录了太多次。请过一分钟再打开链接。"})
 		return
@@ -64,6 +64,7 @@ func (c *Console) login(w http.ResponseWriter, r *http.Request) {
 	})
 	switch {
 	case errors.Is(err, store.ErrNotFound):
+		c.Log.Warn("sign-in link refused", "from", frame.Address(r))
 		c.renderMessage(w, r, http.StatusForbidden, note{Title: "这条链接不能用了", Icon: "warn",
 			Text: "它已经用过、过期，或者没有复制完整。请再要一条新的：", Code: howToSignIn})
 		return
@@ -78,7 +79,7 @@ func (c *Console) login(w http.ResponseWriter, r *http.Request) {
 	c.sessions.Put(r.Context(), sessionOperator, operator.ID)
 	c.sessions.Put(r.Context(), sessionSince, now.Unix())
 	c.sessions.Put(r.Context(), sessionSeen, now.Unix())
-	c.Log.Info("operator signed in", "operator", operator.ID)
+	c.Log.Info("operator signed in", "operator", operator.ID, "from", frame.Address(r))
 	http.Redirect(w, r, Prefix+"/", http.StatusSeeOther)
 }
 

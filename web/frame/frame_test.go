@@ -2,6 +2,8 @@ package frame_test
 
 import (
 	"net/http"
+	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"os"
 	"regexp"
@@ -14,28 +16,96 @@ import (
 	"qunbot/web/style"
 )
 
-func TestAddress(t *testing.T) {
+var proxies = frame.Proxies{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8:ff::/48")}
+
+// seen returns how a request from remote looks behind the front.
+func seen(remote string, header http.Header) (address string, answer http.Header) {
+	r := &http.Request{RemoteAddr: remote, Header: header, URL: &url.URL{Path: "/"}}
+	w := httptest.NewRecorder()
+	frame.Front(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { address = frame.Address(r) }), proxies).ServeHTTP(w, r)
+	return address, w.Header()
+}
+
+func TestClientBehindProxies(t *testing.T) {
 	tests := []struct {
-		name, remote, forwarded, want string
+		name, remote string
+		forwarded    []string // headers
+		want         string
 	}{
-		{"direct", "203.0.113.9:1234", "", "203.0.113.9"},
-		{"a stranger's word counts for nothing", "203.0.113.9:1234", "198.51.100.1", "203.0.113.9"},
-		{"behind a proxy", "127.0.0.1:1234", "198.51.100.1", "198.51.100.1"},
-		{"what the visitor said before the proxy", "10.0.0.2:1234", "6.6.6.6, 198.51.100.1", "198.51.100.1"},
-		{"a proxy that says nothing", "127.0.0.1:1234", "", "127.0.0.1"},
-		{"nonsense", "127.0.0.1:1234", "unknown", "127.0.0.1"},
-		{"one customer's network", "[2001:db8:1:2:3:4:5:6]:1", "", "2001:db8:1:2::/64"},
-		{"v4 in v6", "[::ffff:203.0.113.9]:1", "", "203.0.113.9"},
+		{"direct", "203.0.113.9:1234", nil, "203.0.113.9"},
+		{"a stranger's word counts for nothing", "203.0.113.9:1234", []string{"198.51.100.1"}, "203.0.113.9"},
+		{"a private network that is not named", "192.168.0.2:1234", []string{"198.51.100.1"}, "192.168.0.2"},
+		{"behind a proxy", "127.0.0.1:1234", []string{"198.51.100.1"}, "198.51.100.1"},
+		{"what the visitor said before the proxy", "10.0.0.2:1234", []string{"6.6.6.6, 198.51.100.1"}, "198.51.100.1"},
+		{"two proxies", "127.0.0.1:1234", []string{"6.6.6.6, 198.51.100.1, 10.9.9.9"}, "198.51.100.1"},
+		{"two headers are one list", "127.0.0.1:1234", []string{"6.6.6.6, 198.51.100.1", "10.9.9.9"}, "198.51.100.1"},
+		{"who claims to be a proxy", "203.0.113.9:1234", []string{"10.9.9.9"}, "203.0.113.9"},
+		{"nobody but proxies", "127.0.0.1:1234", []string{"10.1.1.1, 10.9.9.9"}, "10.1.1.1"},
+		{"a proxy that says nothing", "127.0.0.1:1234", nil, "127.0.0.1"},
+		{"nonsense", "127.0.0.1:1234", []string{"unknown"}, "127.0.0.1"},
+		{"nonsense behind a proxy", "127.0.0.1:1234", []string{"198.51.100.1, unknown, 10.9.9.9"}, "10.9.9.9"},
+		{"an empty end", "127.0.0.1:1234", []string{"198.51.100.1,"}, "127.0.0.1"},
+		{"with its port", "127.0.0.1:1234", []string{"198.51.100.1:5678"}, "198.51.100.1"},
+		{"in brackets", "127.0.0.1:1234", []string{"[2001:db8:1:2::7]"}, "2001:db8:1:2::/64"},
+		{"in brackets with its port", "[::ffff:127.0.0.1]:1234", []string{"[2001:db8:1:2::7]:5678"}, "2001:db8:1:2::/64"},
+		{"an IPv6 proxy", "[2001:db8:ff::1]:1", []string{"198.51.100.1"}, "198.51.100.1"},
+		{"one customer's network", "[2001:db8:1:2:3:4:5:6]:1", nil, "2001:db8:1:2::/64"},
+		{"v4 in v6", "[::ffff:203.0.113.9]:1", nil, "203.0.113.9"},
+		{"v4 in v6, forwarded", "127.0.0.1:1", []string{"::ffff:203.0.113.9"}, "203.0.113.9"},
+		{"no address at all", "@", []string{"198.51.100.1"}, "unknown"},
 	}
 	for _, tt := range tests {
-		r := &http.Request{RemoteAddr: tt.remote, Header: http.Header{}}
-		if tt.forwarded != "" {
-			r.Header.Set("X-Forwarded-For", tt.forwarded)
-		}
-		if got := frame.Address(r); got != tt.want {
+		if got, _ := seen(tt.remote, http.Header{"X-Forwarded-For": tt.forwarded}); got != tt.want {
 			t.Errorf("%s: Address = %q, want %q", tt.name, got, tt.want)
 		}
 	}
+}
+
+func TestFrontSpeaksForAllAnswers(t *testing.T) {
+	tests := []struct {
+		name, remote string
+		proto        []string
+		secure       bool
+	}{
+		{"http", "203.0.113.9:1", nil, false},
+		{"a stranger's https", "203.0.113.9:1", []string{"https"}, false},
+		{"a proxy's https", "127.0.0.1:1", []string{"https"}, true},
+		{"a proxy's http", "127.0.0.1:1", []string{"http"}, false},
+		{"what the visitor said before the proxy", "127.0.0.1:1", []string{"https, http"}, false},
+		{"in two headers", "127.0.0.1:1", []string{"http", "https"}, true},
+	}
+	for _, tt := range tests {
+		_, h := seen(tt.remote, http.Header{"X-Forwarded-Proto": tt.proto})
+		if got := h.Get("Strict-Transport-Security") != ""; got != tt.secure {
+			t.Errorf("%s: Strict-Transport-Security sent: %t, want %t", tt.name, got, tt.secure)
+		}
+		if h.Get("X-Content-Type-Options") != "nosniff" || !strings.Contains(h.Get("Content-Security-Policy"), "frame-ancestors 'none'") || h.Get("Referrer-Policy") != "same-origin" {
+			t.Errorf("%s: headers %v", tt.name, h)
+		}
+	}
+}
+
+// FuzzClient: a client behind one proxy is whom the proxy says, whatever the
+// client has said before.
+func FuzzClient(f *testing.F) {
+	for _, said := range []string{"", "10.0.0.1", "1.2.3.4, 10.0.0.1", ",,", "[::1]:x", "::ffff:1.2.3.4%eth0", "unknown,", "\x00"} {
+		f.Add(said, byte(7))
+	}
+	f.Fuzz(func(t *testing.T, said string, n byte) {
+		client := netip.AddrFrom4([4]byte{198, 51, 100, n}).String()
+		if got, _ := seen("10.0.0.2:443", http.Header{"X-Forwarded-For": {said + ", " + client}}); got != client {
+			t.Errorf("the client %s said %q and counts as %q", client, said, got)
+		}
+		if got, _ := seen(client+":80", http.Header{"X-Forwarded-For": {said}}); got != client {
+			t.Errorf("the client %s, who is no proxy, said %q and counts as %q", client, said, got)
+		}
+		got, _ := seen("127.0.0.1:1", http.Header{"X-Forwarded-For": {said}})
+		if _, err := netip.ParseAddr(got); err != nil {
+			if _, err := netip.ParsePrefix(got); err != nil {
+				t.Errorf("a proxy said %q, and the key is %q", said, got)
+			}
+		}
+	})
 }
 
 func TestLimiterIsBounded(t *testing.T) {

@@ -1,10 +1,9 @@
 package frame
 
 import (
-	"net"
+	"math"
 	"net/http"
-	"net/netip"
-	"strings"
+	"strconv"
 	"sync"
 	"time"
 
@@ -26,6 +25,10 @@ type Limiter struct {
 func NewLimiter(limit rate.Limit, burst, size int) *Limiter {
 	return &Limiter{limit: limit, burst: burst, size: size, now: map[string]*rate.Limiter{}}
 }
+
+// NewSparing returns the limiter of lines in the log about what strangers do:
+// ten at once from an address, then ten a minute, so that they cannot fill it.
+func NewSparing() *Limiter { return NewLimiter(rate.Every(6*time.Second), 10, 10_000) }
 
 // Wait takes one turn for key and returns 0, or takes none and returns how
 // long to wait for it.
@@ -55,30 +58,13 @@ func (l *Limiter) of(key string) *rate.Limiter {
 	return one
 }
 
-// Address returns the address a request comes from, as a key for a [Limiter].
-// A proxy on this machine or in the private network is believed about whom it
-// speaks for: the last entry of X-Forwarded-For. IPv6 counts by the /64 that
-// one customer usually has.
-func Address(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		host = r.RemoteAddr
-	}
-	addr, err := netip.ParseAddr(host)
-	if err != nil {
-		return host
-	}
-	if addr.IsLoopback() || addr.IsPrivate() {
-		list := r.Header.Get("X-Forwarded-For")
-		last := strings.TrimSpace(list[strings.LastIndexByte(list, ',')+1:])
-		if forwarded, err := netip.ParseAddr(last); err == nil {
-			addr = forwarded
-		}
-	}
-	addr = addr.Unmap()
-	if addr.Is6() {
-		prefix, _ := addr.WithZone("").Prefix(64)
-		return prefix.String()
-	}
-	return addr.String()
+// TooMany answers a visitor who is over a limit.
+func TooMany(w http.ResponseWriter, wait time.Duration) {
+	RetryAfter(w.Header(), wait)
+	http.Error(w, "这个网络地址访问得太频繁了，请过一会儿再刷新。", http.StatusTooManyRequests)
+}
+
+// RetryAfter says in a response's header how long to wait, in whole seconds.
+func RetryAfter(h http.Header, wait time.Duration) {
+	h.Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(wait.Seconds())))))
 }

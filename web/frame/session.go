@@ -28,12 +28,24 @@ func Sessions(db *store.Store, o SessionOptions) *scs.SessionManager {
 	m.Store = sessions{db, o.Keep, o.Now}
 	m.Lifetime = o.Keep
 	m.ErrorFunc = o.Fail
-	m.Cookie.Name = o.Cookie
-	m.Cookie.Path = o.Path
+	m.Cookie.Name, m.Cookie.Path = HostCookie(o.Cookie, o.Path, o.Secure)
 	m.Cookie.Secure = o.Secure
 	m.Cookie.HttpOnly = true
 	m.Cookie.SameSite = http.SameSiteLaxMode
 	return m
+}
+
+// HostCookie returns the name and path of a cookie that lets somebody in. Over
+// https its name begins with __Host-: browsers take such a cookie from this
+// host alone, so that no neighbouring host can slip in one of its own. They
+// want it for the whole site.
+//
+// Source: https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis#section-4.1.3.2
+func HostCookie(name, path string, secure bool) (string, string) {
+	if secure {
+		return "__Host-" + name, "/"
+	}
+	return name, path
 }
 
 // sessions implements scs.CtxStore.

@@ -45,11 +45,14 @@ type Portal struct {
 	member   *http.ServeMux
 	public   *http.ServeMux
 	patterns []string // of the public pages
+	members  []string // patterns of member
 	sessions *scs.SessionManager
 	assets   *frame.Assets
 	css, js  string
 	logo     string
 	visitors *frame.Limiter
+	signIns  *frame.Limiter
+	sparing  *frame.Limiter
 	message  *frame.Template
 	home     *frame.Template
 	handlers struct{ member, public http.Handler }
@@ -76,6 +79,9 @@ func New(c Config) (*Portal, error) {
 		bar:    []barItem{{Prefix + "/", "首页", "home"}},
 		// A mall's guests share one address on its Wi-Fi, so this is for floods only.
 		visitors: frame.NewLimiter(rate.Limit(20), 100, 10_000),
+		// Each costs a call to the platform, which allows the corp 10,000 a minute.
+		sparing: frame.NewSparing(),
+		signIns: frame.NewLimiter(rate.Limit(5), 60, 10_000),
 	}
 	p.sessions = frame.Sessions(c.Store, frame.SessionOptions{
 		Cookie: "qunbot_member", Path: Prefix, Keep: keep, Secure: p.secure(), Now: c.Now,
@@ -177,7 +183,7 @@ func (p *Portal) add(templates *frame.Templates, given Page, public bool) error 
 		p.bar = append(p.bar, barItem{Prefix + given.Path, given.Title, given.Icon})
 	}
 	p.pages = append(p.pages, one)
-	return handle(p.member, Prefix+given.Path, func(w http.ResponseWriter, r *http.Request) { p.serve(w, r, one) })
+	return p.handle(Prefix+given.Path, func(w http.ResponseWriter, r *http.Request) { p.serve(w, r, one) })
 }
 
 func (p *Portal) asset(from fs.FS, name string) (address string, err error) {
@@ -189,6 +195,18 @@ func (p *Portal) asset(from fs.FS, name string) (address string, err error) {
 		return "", err
 	}
 	return p.assets.Add(name, body), nil
+}
+
+// Patterns returns what the portal serves, as patterns of a mux: whoever
+// checks what everybody may reach wants to miss nothing.
+func (p *Portal) Patterns() (members, public []string) {
+	return slices.Clone(p.members), slices.Clone(p.patterns)
+}
+
+// handle registers a member page's pattern.
+func (p *Portal) handle(pattern string, h http.HandlerFunc) error {
+	p.members = append(p.members, pattern)
+	return handle(p.member, pattern, h)
 }
 
 // handle registers a pattern and returns as an error what the mux would panic with.
@@ -210,7 +228,7 @@ func (p *Portal) route() error {
 		Prefix + "/":                 p.notFound,
 	}
 	for pattern, h := range own {
-		if err := handle(p.member, pattern, h); err != nil {
+		if err := p.handle(pattern, h); err != nil {
 			return err
 		}
 	}
@@ -230,9 +248,8 @@ func (p *Portal) guard(next http.Handler) http.Handler {
 		if p.assets.Serve(w, r) {
 			return
 		}
-		if p.visitors.Wait(frame.Address(r), p.Now()) > 0 {
-			w.Header().Set("Retry-After", "5")
-			http.Error(w, "访问的人太多了，请过几秒再刷新。", http.StatusTooManyRequests)
+		if wait := p.visitors.Wait(frame.Address(r), p.Now()); wait > 0 {
+			frame.TooMany(w, wait)
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, frame.MaxForm)

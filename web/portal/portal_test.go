@@ -17,6 +17,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -242,6 +243,46 @@ func TestSignInMakesTheMember(t *testing.T) {
 
 	s.now = s.now.Add(30 * 24 * time.Hour)
 	s.begin("/m/") // thirty days later
+}
+
+// Over https every cookie that lets somebody in is this host's alone.
+func TestSignInOverHTTPS(t *testing.T) {
+	db := storetest.Open(t)
+	p, err := portal.New(portal.Config{Store: db, Identifier: &platform{}, Pages: []portal.Page{spend()}, Secret: secret,
+		Now: func() time.Time { return noon }, Log: slog.New(slog.DiscardHandler), PublicURL: "https://fans.example.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	p.Mount(mux)
+	jar := map[string]string{}
+	get := func(path string) *httptest.ResponseRecorder {
+		t.Helper()
+		r := httptest.NewRequest("GET", "https://fans.example.com"+path, nil)
+		for name, value := range jar {
+			r.AddCookie(&http.Cookie{Name: name, Value: value})
+		}
+		w := httptest.NewRecorder()
+		mux.ServeHTTP(w, r)
+		for _, c := range w.Result().Cookies() {
+			if !strings.HasPrefix(c.Name, "__Host-") || !c.Secure || !c.HttpOnly || c.Path != "/" || c.Domain != "" {
+				t.Errorf("%s sets %s", path, c.Raw)
+			}
+			jar[c.Name] = c.Value
+		}
+		return w
+	}
+	begun := get("/m/?g=1.wrong")
+	to, err := url.Parse(begun.Header().Get("Location"))
+	if err != nil || begun.Code != http.StatusFound {
+		t.Fatalf("without a session = %d to %q", begun.Code, begun.Header().Get("Location"))
+	}
+	if w := get("/m/sign-in?code=wang&state=" + to.Query().Get("state")); w.Code != http.StatusSeeOther {
+		t.Fatalf("sign-in = %d\n%s", w.Code, w.Body)
+	}
+	if w := get("/m/"); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "小王，你好") {
+		t.Errorf("home = %d\n%s", w.Code, w.Body)
+	}
 }
 
 func TestSignInNeedsThisBrowsersState(t *testing.T) {
@@ -526,6 +567,7 @@ func FuzzRequests(f *testing.F) {
 	}
 	mux := http.NewServeMux()
 	p.Mount(mux)
+	var requests atomic.Int64
 	f.Fuzz(func(t *testing.T, path, query, form, state string) {
 		at := url.URL{Path: "/m" + path, RawQuery: query}
 		for _, method := range []string{"GET", "POST"} {
@@ -534,6 +576,8 @@ func FuzzRequests(f *testing.F) {
 				t.Skip()
 			}
 			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			n := requests.Add(1) // from everywhere: the limit is not what is tested
+			r.RemoteAddr = fmt.Sprintf("10.%d.%d.%d:1", n>>16&255, n>>8&255, n&255)
 			r.Header.Set("Cookie", "qunbot_state="+url.QueryEscape(state)+"; qunbot_group="+url.QueryEscape(query))
 			w := httptest.NewRecorder()
 			mux.ServeHTTP(w, r)

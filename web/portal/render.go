@@ -125,7 +125,9 @@ func (p *Portal) badForm(w http.ResponseWriter, r *http.Request, err error) {
 
 // foreign answers what the page of another site sent.
 func (p *Portal) foreign(w http.ResponseWriter, r *http.Request) {
-	p.Log.Warn("cross-origin request refused", "path", r.URL.Path, "origin", r.Header.Get("Origin"))
+	if p.sparing.Wait(frame.Address(r), p.Now()) == 0 {
+		p.Log.Warn("cross-origin request refused", "from", frame.Address(r), "path", r.URL.Path, "origin", r.Header.Get("Origin"))
+	}
 	p.renderMessage(w, r, http.StatusForbidden, note{Title: "已拦下来自别的网站的请求", Icon: "shield",
 		Text: "为了你的积分安全，这里只接受从会员页自己提交的操作。", Link: Prefix + "/", LinkText: "打开会员页"})
 }

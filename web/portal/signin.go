@@ -64,9 +64,15 @@ func (p *Portal) comeBack(w http.ResponseWriter, r *http.Request) {
 		p.signInFailed(w, r, http.StatusForbidden)
 		return
 	}
+	if wait := p.signIns.Wait(frame.Address(r), p.Now()); wait > 0 {
+		frame.TooMany(w, wait)
+		return
+	}
 	id, name, err := p.identify(r)
 	if err != nil {
-		p.Log.Warn("member sign-in", "err", err)
+		if p.sparing.Wait(frame.Address(r), p.Now()) == 0 {
+			p.Log.Warn("member sign-in", "from", frame.Address(r), "err", err)
+		}
 		p.signInFailed(w, r, http.StatusForbidden)
 		return
 	}
@@ -101,7 +107,8 @@ func (p *Portal) identify(r *http.Request) (store.Identity, string, error) {
 
 // begun reads the sign-in that this browser began.
 func (p *Portal) begun(r *http.Request) (state, target string) {
-	cookie, err := r.Cookie(stateCookie)
+	name, _ := frame.HostCookie(stateCookie, Prefix, p.secure())
+	cookie, err := r.Cookie(name)
 	if err != nil {
 		return "", ""
 	}
@@ -139,7 +146,8 @@ func (p *Portal) memberOf(r *http.Request, id store.Identity, name string) (memb
 
 // cookie sets a cookie of the members' pages; keep below 0 deletes it.
 func (p *Portal) cookie(w http.ResponseWriter, name, value string, keep time.Duration) {
-	http.SetCookie(w, &http.Cookie{Name: name, Value: url.QueryEscape(value), Path: Prefix, MaxAge: int(max(keep, -time.Second) / time.Second),
+	name, path := frame.HostCookie(name, Prefix, p.secure())
+	http.SetCookie(w, &http.Cookie{Name: name, Value: url.QueryEscape(value), Path: path, MaxAge: int(max(keep, -time.Second) / time.Second),
 		HttpOnly: true, Secure: p.secure(), SameSite: http.SameSiteLaxMode})
 }
 
@@ -166,7 +174,8 @@ func (p *Portal) group(w http.ResponseWriter, r *http.Request) int64 {
 			return id
 		}
 	}
-	if cookie, err := r.Cookie(groupCookie); err == nil {
+	name, _ := frame.HostCookie(groupCookie, Prefix, p.secure())
+	if cookie, err := r.Cookie(name); err == nil {
 		return p.verifiedGroup(cookie.Value)
 	}
 	return 0
