@@ -374,8 +374,10 @@ func TestRestoreMigrates(t *testing.T) {
 		}
 		delete(before, "migrations")
 		for table, rows := range before {
-			if !reflect.DeepEqual(got[table], rows) {
-				t.Errorf("table %s = %v, want %v", table, got[table], rows)
+			for _, row := range rows { // which may have more columns now
+				if !slices.ContainsFunc(got[table], func(r map[string]string) bool { return contains(r, row) }) {
+					t.Errorf("table %s = %v, want %v in it", table, got[table], row)
+				}
 			}
 		}
 
