@@ -45,6 +45,10 @@ type APIConfig struct {
 	HTTP  http.RoundTripper // nil means one with our own limits
 	Now   func() time.Time
 	Log   *slog.Logger
+
+	// Renewed, if not nil, hears of each renewal of an access token: of "app"
+	// or of "contact", by this process or by another that was quicker.
+	Renewed func(app string, err error)
 }
 
 // An API calls WeCom. Its methods may be called by many goroutines, but never
@@ -100,18 +104,28 @@ func NewAPI(c APIConfig) (*API, error) {
 		a.contact, a.groupSDK = a.app, a.appSDK
 	}
 	if c.ContactSecret != "" && c.ContactSecret != c.AppSecret {
-		if a.contact, a.groupSDK, err = a.secret("客户联系", "contact", c.ContactSecret); err != nil {
+		if a.contact, a.groupSDK, err = a.secret("客户联系", contactApp, c.ContactSecret); err != nil {
 			return nil, err
 		}
 	}
 	return a, nil
 }
 
+// contactApp stands for 客户联系 where an app's number does for others.
+const contactApp = "contact"
+
 // secret returns what calls with the token of one secret.
 func (a *API) secret(title, app, secret string) (*transport, *powerWeChat, error) {
 	tokens, err := newTokenSource(a.cfg.CorpID, app, secret, a.cfg.Store, a.cfg.Now, a.cfg.Log)
 	if err != nil {
 		return nil, nil, fmt.Errorf("wecom: %s: %w", title, err)
+	}
+	if a.cfg.Renewed != nil {
+		label := "app"
+		if app == contactApp {
+			label = contactApp
+		}
+		tokens.renewed = func(err error) { a.cfg.Renewed(label, err) }
 	}
 	tokens.fetch = func(ctx context.Context) (string, time.Duration, error) { return a.getToken(ctx, secret) }
 	t := &transport{base: a.base, next: a.cfg.HTTP, tokens: tokens, now: a.cfg.Now}
