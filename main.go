@@ -145,7 +145,7 @@ func (c serveCommand) Run(p process) error {
 		log.Warn("setting", "problem", w.Error())
 	}
 	now := func() time.Time { return p.now().Add(c.ClockAhead) }
-	return run(ctx, cfg, environment{Now: now, Log: log, Out: p.out})
+	return run(ctx, cfg, environment{Now: now, Log: log, Out: p.out, Clock: p.now})
 }
 
 type migrateCommand struct{ settings }

@@ -14,10 +14,11 @@ type Bar struct {
 
 // Bars draws values as upright bars in SVG: a zero line, the last value
 // printed, every value in a title for pointers and screen readers. unit is
-// written behind the values, such as "人". The page should offer the same
-// figures as a table.
+// written behind the values, such as "人". Of many bars, some labels are left
+// out. The page should offer the same figures as a table.
 func Bars(unit string, bars []Bar) template.HTML {
 	const width, height, top, foot = 640, 160, 20, 22
+	const labels = 14 // at most
 	if len(bars) == 0 {
 		return ""
 	}
@@ -38,7 +39,9 @@ func Bars(unit string, bars []Bar) template.HTML {
 		}
 		fmt.Fprintf(&svg, `<rect class="%s" x="%.1f" y="%.1f" width="%.1f" height="%.1f" rx="3"><title>%s：%d %s</title></rect>`,
 			class, x+step*.15, y, step*.7, tall, template.HTMLEscapeString(b.Label), b.Value, template.HTMLEscapeString(unit))
-		fmt.Fprintf(&svg, `<text x="%.1f" y="%d">%s</text>`, x+step/2, height-6, template.HTMLEscapeString(b.Label))
+		if (len(bars)-1-i)%((len(bars)+labels-1)/labels) == 0 {
+			fmt.Fprintf(&svg, `<text x="%.1f" y="%d">%s</text>`, x+step/2, height-6, template.HTMLEscapeString(b.Label))
+		}
 		if i == len(bars)-1 {
 			fmt.Fprintf(&svg, `<text class="value" x="%.1f" y="%.1f">%s</text>`, x+step/2, y-6, Number(b.Value))
 		}
