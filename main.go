@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -140,7 +139,7 @@ func (c serveCommand) Run(p process) error {
 		}()
 		ctx = ended
 	}
-	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	log := newLog(os.Stderr, cfg)
 	for _, w := range cfg.Warnings {
 		log.Warn("setting", "problem", w.Error())
 	}

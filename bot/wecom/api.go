@@ -235,7 +235,7 @@ func (t *transport) once(req *http.Request, body []byte, token string) (*http.Re
 		out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 		out.ContentLength = int64(len(body))
 	}
-	c := attempt{op: op, now: t.now(), secrets: secretsIn(op, out.URL)}
+	c := attempt{op: op, now: t.now(), secrets: secretsIn(op, out.URL), body: body}
 	c.unclear = ClassUnknown
 	if req.Method == http.MethodGet {
 		c.unclear = ClassRetry // nothing was to be changed
@@ -273,12 +273,13 @@ type attempt struct {
 	op      string
 	now     time.Time
 	secrets []string
-	unclear Class // of a call that has left and has no clear answer
+	body    []byte // what was sent: an answer may repeat it
+	unclear Class  // of a call that has left and has no clear answer
 }
 
 func (c attempt) fail(class Class, format string, args ...any) *APIError {
 	const most = 500 // bytes
-	msg := redact(fmt.Sprintf(format, args...), c.secrets...)
+	msg := redact(fmt.Sprintf(format, args...), slices.Concat(c.secrets, textsIn(c.body))...)
 	if len(msg) > most {
 		msg = strings.ToValidUTF8(msg[:most], "") + "…"
 	}
@@ -337,6 +338,41 @@ func secretsIn(op string, u *url.URL) []string {
 		}
 	}
 	return found
+}
+
+// textsIn returns what is said in a JSON body, as it is and as JSON writes it:
+// the texts below its first level, where the platform's own words stand.
+func textsIn(body []byte) []string {
+	var fields map[string]any
+	if json.Unmarshal(body, &fields) != nil {
+		return nil
+	}
+	var texts []string
+	var collect func(v any)
+	collect = func(v any) {
+		switch v := v.(type) {
+		case string:
+			texts = append(texts, v)
+			if written, err := marshalJSON(v); err == nil {
+				texts = append(texts, string(written[1:len(written)-1])) // without its quotes
+			}
+		case []any:
+			for _, item := range v {
+				collect(item)
+			}
+		case map[string]any:
+			for _, item := range v {
+				collect(item)
+			}
+		}
+	}
+	for _, v := range fields {
+		if _, word := v.(string); !word {
+			collect(v)
+		}
+	}
+	slices.SortFunc(texts, func(a, b string) int { return len(b) - len(a) }) // one may hold another
+	return texts
 }
 
 type opKey struct{}
