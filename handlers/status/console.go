@@ -74,6 +74,7 @@ type nowData struct {
 	LedgerAt      time.Time
 	Backups       bool // somebody makes backups
 	BackupAt      time.Time
+	Backup        string // how long ago; empty: there is none
 	BackupOld     bool
 }
 
@@ -215,8 +216,22 @@ func (f *feature) now(st watch.State) nowData {
 	}
 	if st.Backup != nil {
 		d.Backups, d.BackupAt, d.BackupOld = true, *st.Backup, st.At.Sub(*st.Backup) > watch.OldBackup
+		if !d.BackupAt.IsZero() {
+			d.Backup = roughly(st.At.Sub(d.BackupAt)) + "前"
+		}
 	}
 	return d
+}
+
+// roughly says a length of time in one unit.
+func roughly(d time.Duration) string {
+	switch {
+	case d >= 48*time.Hour:
+		return fmt.Sprintf("%d 天", d/(24*time.Hour))
+	case d >= time.Hour:
+		return fmt.Sprintf("%d 小时", d/time.Hour)
+	}
+	return fmt.Sprintf("%d 分钟", max(0, d/time.Minute))
 }
 
 // millis says a time as answers take it.
