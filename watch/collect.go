@@ -49,7 +49,7 @@ var (
 	doubtDesc   = desc("outbox_oldest_unknown_seconds", "How long nobody has looked what became of a post; 0: there is none.")
 	deadDesc    = desc("outbox_dead_destinations", "Destinations that are gone.")
 	overdueDesc = desc("job_overdue_seconds", "For how long a job has been due without beginning.", "task")
-	failingDesc = desc("job_failing", "1 if the last attempt at the job failed.", "task")
+	failingDesc = desc("job_failing", "1 if the job was given up, or has failed three times for the same due time.", "task")
 	ledgerDesc  = desc("ledger_mismatch", "1 if the last proof of the balances failed.")
 	backupDesc  = desc("backup_age_seconds", "Age of the newest backup; since the first heartbeat if there is none.")
 	liveDesc    = desc("replicas", "Processes of the service.", "state")
@@ -130,7 +130,7 @@ func (st State) collect(gauge func(d *prometheus.Desc, value float64, labels ...
 		gauge(overdueDesc, st.Overdue(j).Seconds(), j.Name)
 		gauge(failingDesc, oneIf(Failing(j)), j.Name)
 	}
-	gauge(ledgerDesc, oneIf(Failing(st.Job(LedgerJob))))
+	gauge(ledgerDesc, oneIf(Failed(st.Job(LedgerJob))))
 	if st.Backup != nil {
 		gauge(backupDesc, st.backupAge().Seconds())
 	}

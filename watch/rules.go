@@ -43,7 +43,7 @@ func (st State) Troubles() []Trouble {
 	}
 	st.outageTroubles(add)
 	st.loadTroubles(add)
-	if Failing(st.Job(LedgerJob)) {
+	if Failed(st.Job(LedgerJob)) {
 		add("ledger", "积分账对不上", "/schedule", "最近一次核对没有通过：%s。请先停止手工加减分，用 qunbot ledger verify 看是哪些会员。", st.Job(LedgerJob).Last.Error)
 	}
 	if n := st.Outbox.Posts[store.PostUnknown]; n > 0 {

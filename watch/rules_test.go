@@ -31,6 +31,8 @@ func TestTroubles(t *testing.T) {
 	ago := func(d time.Duration) *time.Time { at := noon.Add(-d); return &at }
 	failed := store.Firing{Job: "x", State: store.FiringFailed, Attempts: 5, Error: "no way"}
 	again := store.Firing{Job: "x", State: store.FiringOpen, Attempts: 1, Error: "no way"} // waits for its next attempt
+	thrice := again
+	thrice.Attempts = 3
 	running := store.Firing{Job: "x", State: store.FiringOpen, Attempts: 2, Error: "no way", Owner: "me"}
 
 	tests := []struct {
@@ -53,7 +55,9 @@ func TestTroubles(t *testing.T) {
 		{"a late job", watch.State{Jobs: job(scheduler.Status{Next: *ago(6 * time.Minute)})}, "job.late news.post", "发每日资讯"},
 		{"a paused job", watch.State{Jobs: job(scheduler.Status{Next: *ago(6 * time.Minute), Paused: true})}, "", ""},
 		{"a job that failed", watch.State{Jobs: job(scheduler.Status{Last: failed})}, "job.failed news.post", "no way"},
-		{"a job that failed and will be tried again", watch.State{Jobs: job(scheduler.Status{Last: again})}, "job.failed news.post", "第 1 次"},
+		{"a job that failed once and will be tried again", watch.State{Jobs: job(scheduler.Status{Last: again})}, "", ""},
+		{"a job that fails and fails", watch.State{Jobs: job(scheduler.Status{Last: thrice})}, "job.failed news.post", "第 3 次"},
+		{"the ledger, which is right or wrong", watch.State{Jobs: job(scheduler.Status{Name: "ledger.verify", Last: again})}, "ledger", "no way"},
 		{"a job that is being tried again", watch.State{Jobs: job(scheduler.Status{Last: running})}, "", ""},
 		{"the ledger", watch.State{Jobs: job(scheduler.Status{Name: "ledger.verify", Last: failed})}, "ledger", "no way"},
 		{"an old backup", watch.State{Backup: ago(40 * time.Hour)}, "backup", "1 天 16 小时"},

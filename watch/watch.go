@@ -75,10 +75,16 @@ func (st State) Job(name string) scheduler.Status {
 	return scheduler.Status{}
 }
 
-// Failing reports whether a job's last attempt failed, whether or not it is to
-// be tried again.
-func Failing(j scheduler.Status) bool {
+// Failed reports whether a job's last attempt failed, whether or not it is to be
+// tried again. Failing is for jobs that may fail once: it reports whether the
+// job was given up, or has failed three times for the same due time.
+func Failed(j scheduler.Status) bool {
 	return j.Last.State == store.FiringFailed || j.Last.State == store.FiringOpen && j.Last.Error != "" && j.Last.Owner == ""
+}
+
+// Failing: see Failed.
+func Failing(j scheduler.Status) bool {
+	return Failed(j) && (j.Last.State == store.FiringFailed || j.Last.Attempts >= 3)
 }
 
 // Overdue returns for how long a job has been due without beginning; 0: it is

@@ -209,7 +209,7 @@ func (f *feature) now(st watch.State) nowData {
 	}
 	d.Ledger, d.LedgerText = "quiet", "还没有核对过"
 	switch verify := st.Job(watch.LedgerJob); {
-	case watch.Failing(verify):
+	case watch.Failed(verify):
 		d.Ledger, d.LedgerText, d.LedgerAt = "bad", "对不上", verify.Last.StartedAt
 	case verify.Last.State == store.FiringDone:
 		d.Ledger, d.LedgerText, d.LedgerAt = "good", "对得上", verify.Last.StartedAt
