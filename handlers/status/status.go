@@ -46,7 +46,7 @@ func New(d handlers.Deps, c Config) handlers.Feature {
 			Name: "status.alert", Title: "检查运行状况，有问题告诉运营", Schedule: scheduler.Every(time.Minute), Missed: scheduler.RunOnce, Run: f.alert,
 		}},
 		Console: []console.Page{{
-			Path: "/status", Title: "运行状况", Purpose: "服务现在好不好，什么时候中断过，有什么要处理。", Group: console.Manage, Icon: "chart",
+			Path: "/status", Title: "运行状况", Purpose: "服务现在好不好，什么时候中断过，有什么要处理。", Group: console.Manage, Menu: "运行", Icon: "chart",
 			Role: store.Manager, FS: files, Template: "console.html", Style: "console.css", Live: true, Load: f.page, Post: f.acknowledge,
 		}},
 	}

@@ -5,8 +5,6 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
-	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -20,6 +18,7 @@ import (
 	"qunbot/store/storetest"
 	"qunbot/watch"
 	"qunbot/web/console"
+	"qunbot/web/console/consoletest"
 )
 
 func TestMain(m *testing.M) { storetest.Main(m) }
@@ -165,61 +164,13 @@ func TestStaffAreTold(t *testing.T) {
 	})
 }
 
-// page signs in as an owner and returns a function that asks for the page, or
-// posts to it.
-func page(t *testing.T, s *service) func(form url.Values) string {
-	t.Helper()
-	c, err := console.New(console.Config{Store: s.db, Pages: s.Console, Now: func() time.Time { return s.now }, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	mux := http.NewServeMux()
-	c.Mount(mux)
-	var token string
-	s.update(func(ctx context.Context, tx *store.Tx) error {
-		o, err := tx.PutOperator(ctx, store.Operator{UserID: "z", Name: "张三", Role: store.Manager, CreatedAt: noon})
-		if err != nil {
-			return err
-		}
-		token, err = tx.AddLoginLink(ctx, o.ID, noon.Add(time.Hour))
-		return err
-	})
-	w := httptest.NewRecorder()
-	mux.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/console/login/"+token, nil))
-	cookies := w.Result().Cookies()
-	return func(form url.Values) string {
-		t.Helper()
-		method := http.MethodGet
-		if form != nil {
-			method = http.MethodPost
-		}
-		r := httptest.NewRequest(method, "/console/status", strings.NewReader(form.Encode()))
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		r.Header.Set("Sec-Fetch-Site", "same-origin")
-		for _, c := range cookies {
-			r.AddCookie(c)
-		}
-		w := httptest.NewRecorder()
-		mux.ServeHTTP(w, r)
-		return w.Body.String()
-	}
-}
-
-func expect(t *testing.T, what, page string, parts ...string) {
-	t.Helper()
-	for _, p := range parts {
-		if !strings.Contains(page, p) {
-			t.Errorf("%s lacks %q:\n%s", what, p, page)
-		}
-	}
-}
-
-var formKey = regexp.MustCompile(`name="_key" value="([A-Z0-9]+)"`)
-
 func TestPage(t *testing.T) {
 	s := newService(t, storetest.Open(t))
-	get := page(t, s)
-	expect(t, "the page of a new service", get(nil), "一切正常", "还没有心跳", "没有中断过")
+	now := func() time.Time { return s.now }
+	b := consoletest.Open(t, console.Config{Store: s.db, Pages: s.Console, Now: now, Log: slog.New(slog.DiscardHandler)})
+	b.SignIn(s.db, store.Operator{UserID: "z", Name: "张三", Role: store.Manager, CreatedAt: noon})
+	const path = "/console/status"
+	b.Holds("the page of a new service", b.Get(path), "一切正常", "还没有心跳", "没有中断过")
 
 	s.update(func(ctx context.Context, tx *store.Tx) error {
 		if err := tx.SetSetting(ctx, "uptime.since", noon.AddDate(0, -2, 0)); err != nil {
@@ -240,8 +191,8 @@ func TestPage(t *testing.T) {
 	})
 	s.doubt("doubt")
 	s.check(time.Second, "❗")
-	text := get(nil)
-	expect(t, "the page", text,
+	text := b.Get(path)
+	b.Holds("the page", text,
 		"612 条", "7 条在等", "38 毫秒", "99% 在 130 毫秒内", // now
 		"有消息不知道是否送达", "一个进程没有了消息", "b/2 Y 从 10 分 1 秒前起", "我来处理", // alerts
 		"在运行", "没有消息", "已退出", "v1.2.3", "就是这一个", // processes
@@ -251,15 +202,11 @@ func TestPage(t *testing.T) {
 		t.Error("the page shows a month before anything was noted")
 	}
 
-	key := formKey.FindStringSubmatch(text)
 	id := regexp.MustCompile(`name="alert" value="(\d+)"`).FindStringSubmatch(text)
-	if key == nil || id == nil {
-		t.Fatalf("no form on the page:\n%s", text)
+	if id == nil {
+		t.Fatalf("no alert to take on the page:\n%s", text)
 	}
-	get(url.Values{"_key": {key[1]}, "alert": {id[1]}})
-	expect(t, "the page after somebody took it", get(nil), "张三 在处理")
-	key = formKey.FindStringSubmatch(get(nil))
-	expect(t, "the answer to a second one", get(url.Values{"_key": {key[1]}, "alert": {id[1]}}), "别人已经在处理")
-	key = formKey.FindStringSubmatch(get(nil))
-	expect(t, "the answer to nonsense", get(url.Values{"_key": {key[1]}, "alert": {"x"}}), "没有这条告警")
+	b.Holds("the page after somebody took it", b.Post(http.StatusOK, path, "alert", id[1]), "张三 在处理")
+	b.Holds("the answer to a second one", b.Post(http.StatusUnprocessableEntity, path, "alert", id[1]), "别人已经在处理")
+	b.Holds("the answer to nonsense", b.Post(http.StatusUnprocessableEntity, path, "alert", "x"), "没有这条告警")
 }
