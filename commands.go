@@ -92,7 +92,8 @@ func (c jobRunCommand) Run(p process) error {
 func scheduleOf(cfg config.Config, db *store.Store, p process) (*scheduler.Scheduler, error) {
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	deps := handlers.Deps{Store: db, Words: wordfilter.NewHolder(), Now: p.now, Zone: db.Zone(), Log: log}
-	list, err := features(p.ctx, deps, cfg, parts{})
+	var jobs *scheduler.Scheduler
+	list, err := features(p.ctx, deps, cfg, parts{jobs: func() *scheduler.Scheduler { return jobs }})
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +101,8 @@ func scheduleOf(cfg config.Config, db *store.Store, p process) (*scheduler.Sched
 	if err != nil {
 		return nil, err
 	}
-	return scheduler.New(scheduler.Config{Store: db, Jobs: app.Jobs, Now: p.now, Log: log})
+	jobs, err = scheduler.New(scheduler.Config{Store: db, Jobs: app.Jobs, Now: p.now, Log: log})
+	return jobs, err
 }
 
 type ledgerVerifyCommand struct{ settings }

@@ -30,9 +30,11 @@ var mayImport = map[string][]string{
 	"web/console":          {"store", "web/frame", "web/style"},
 	"web/portal":           {"store", "web/frame", "web/style"},
 	"web/api":              {"store", "web/frame"},
+	"watch":                {"bot", "scheduler", "store"},
 	"handlers":             {"bot", "store", "scheduler", "wordfilter", "web/…"},
 	"simulator":            {"bot/wecom"},
 	"demo":                 {"store", "ledger", "simulator"},
+	"handlers/status":      {"handlers", "scheduler", "store", "watch", "web/…"},
 	"main":                 {"…"},
 	"bench/…":              {"…"},
 	"handlers/<a feature>": {"handlers", "bot", "drawproof", "ledger", "store", "scheduler", "wordfilter", "web/…"},
@@ -51,9 +53,10 @@ var onlyIn = map[string][]string{
 	"github.com/silenceper/wechat":        {"bot/wecom"},
 	"github.com/ArtisanCloud/PowerWeChat": {"bot/wecom"},
 	"github.com/robfig/cron":              {"scheduler"},
+	"github.com/prometheus/":              {"watch"},
 	"github.com/alecthomas/kong":          {"main"},
-	"github.com/goccy/go-yaml":            {"config", "web/api"},
 	"github.com/chromedp/":                {"web/browsertest"},
+	"github.com/goccy/go-yaml":            {"config", "web/api", "main"}, // main: a test that reads docs/alerts.yml
 }
 
 // A source is one Go file of the project.

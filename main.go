@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -140,12 +139,12 @@ func (c serveCommand) Run(p process) error {
 		}()
 		ctx = ended
 	}
-	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	log := newLog(os.Stderr, cfg)
 	for _, w := range cfg.Warnings {
 		log.Warn("setting", "problem", w.Error())
 	}
 	now := func() time.Time { return p.now().Add(c.ClockAhead) }
-	return run(ctx, cfg, environment{Now: now, Log: log, Out: p.out})
+	return run(ctx, cfg, environment{Now: now, Log: log, Out: p.out, Clock: p.now})
 }
 
 type migrateCommand struct{ settings }

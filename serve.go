@@ -30,6 +30,7 @@ import (
 	"qunbot/handlers/outbox"
 	"qunbot/handlers/points"
 	"qunbot/handlers/schedule"
+	"qunbot/handlers/status"
 	"qunbot/scheduler"
 	"qunbot/store"
 	"qunbot/web/api"
@@ -50,12 +51,18 @@ type environment struct {
 	Log   *slog.Logger
 	Out   io.Writer       // for what the person who starts the program should read
 	Probe func(bot.Point) // for crash tests; nil otherwise
+
+	// Clock is the machine's, by which heartbeats go; nil: Now. The demo's Now
+	// is ahead of it.
+	Clock func() time.Time
 }
 
 // parts are what some features need of the program around them.
 type parts struct {
 	jobs func() *scheduler.Scheduler // which is made of the features' jobs; nil where nobody asks
 	kf   *wecom.KF                   // nil: no 微信客服
+
+	watch *watcher // nil: this process is no service
 }
 
 // features lists what the bot can do: one line a feature.
@@ -85,6 +92,7 @@ func features(ctx context.Context, d handlers.Deps, cfg config.Config, p parts) 
 		backup.New(d, backup.Config{
 			Dir: cfg.Backup.Dir, KeepDays: int(cfg.Backup.KeepDays), Program: programVersion(), Host: hostName(), Notify: staff.notify, Jobs: p.jobs,
 		}),
+		status.New(d, statusConfig(d, cfg, p)),
 	}, nil
 }
 
@@ -121,6 +129,7 @@ type service struct {
 	platform *wecom.Platform
 	jobs     *scheduler.Scheduler
 	outbox   *bot.Outbox
+	watch    *watcher
 	kf       *wecom.KF // nil: no 微信客服
 	public   *http.Server
 	internal *http.Server // the console's own; nil: it is on public
@@ -157,9 +166,10 @@ func assemble(ctx context.Context, cfg config.Config, db *store.Store, key []byt
 	if err := bootstrap(ctx, cfg, db, env.Now()); err != nil {
 		return nil, err
 	}
+	w := newWatcher(cfg, db, env)
 	deps := handlers.Deps{Store: db, Words: wordfilter.NewHolder(), Now: env.Now, Zone: db.Zone(), Log: env.Log, Probe: env.Probe}
 	base := publicURL(cfg)
-	calls, err := wecom.NewAPI(apiConfig(cfg, db, env))
+	calls, err := wecom.NewAPI(w.api(apiConfig(cfg, db, env)))
 	if err != nil {
 		return nil, fmt.Errorf("set up WeCom: %w", err)
 	}
@@ -173,7 +183,7 @@ func assemble(ctx context.Context, cfg config.Config, db *store.Store, key []byt
 		}
 	}
 	var jobs *scheduler.Scheduler
-	list, err := features(ctx, deps, cfg, parts{jobs: func() *scheduler.Scheduler { return jobs }, kf: kf})
+	list, err := features(ctx, deps, cfg, parts{jobs: func() *scheduler.Scheduler { return jobs }, kf: kf, watch: w})
 	if err != nil {
 		return nil, err
 	}
@@ -181,7 +191,7 @@ func assemble(ctx context.Context, cfg config.Config, db *store.Store, key []byt
 	if err != nil {
 		return nil, fmt.Errorf("register features: %w", err)
 	}
-	jobs, err = scheduler.New(scheduler.Config{Store: db, Jobs: app.Jobs, Now: env.Now, Log: env.Log})
+	jobs, err = scheduler.New(scheduler.Config{Store: db, Jobs: app.Jobs, Now: env.Now, Log: env.Log, Ran: w.metrics.Ran})
 	if err != nil {
 		return nil, fmt.Errorf("schedule jobs: %w", err)
 	}
@@ -191,7 +201,7 @@ func assemble(ctx context.Context, cfg config.Config, db *store.Store, key []byt
 			return nil, fmt.Errorf("wecom.check_source: %w", err)
 		}
 	}
-	platform, err := wecom.New(inbound)
+	platform, err := wecom.New(w.platform(inbound))
 	if err != nil {
 		return nil, fmt.Errorf("set up WeCom: %w", err)
 	}
@@ -221,7 +231,7 @@ func assemble(ctx context.Context, cfg config.Config, db *store.Store, key []byt
 
 	staff := staffRoom{reachable: cfg.WeCom.App.AgentID != 0, deps: deps}
 	posts := bot.NewOutbox(bot.OutboxConfig{
-		Store: db, Sender: wecom.LaneSender{API: calls, Store: db, KF: kf}, Now: env.Now, Log: env.Log, Owner: owner(),
+		Store: db, Sender: wecom.LaneSender{API: calls, Store: db, KF: kf}, Now: env.Now, Log: env.Log, Owner: owner(), Observer: w.metrics.Observer(),
 		OnDead: func(ctx context.Context, tx *store.Tx, lane, reason string) error {
 			key := store.Key("dead", lane, store.DayOf(env.Now(), db.Zone()))
 			return staff.notify(ctx, tx, key, "群消息发不出去了："+lane+"，"+reason+"。请在后台“群”里换一个群机器人的 Webhook。")
@@ -232,7 +242,7 @@ func assemble(ctx context.Context, cfg config.Config, db *store.Store, key []byt
 		kf.Engine = app.Engine
 	}
 
-	s = &service{app: app, platform: platform, jobs: jobs, outbox: posts, kf: kf, log: env.Log, out: env.Out,
+	s = &service{app: app, platform: platform, jobs: jobs, outbox: posts, watch: w, kf: kf, log: env.Log, out: env.Out,
 		listeners: listeners, proxies: cfg.Proxies(), cert: cert}
 	mux := http.NewServeMux()
 	platform.Mount(mux, app.Engine)
@@ -249,6 +259,7 @@ func assemble(ctx context.Context, cfg config.Config, db *store.Store, key []byt
 		pages.Mount(own)
 		s.internal = server(cfg.ConsoleListen, own)
 	}
+	w.join(s, jobs)
 	s.welcome, err = welcome(ctx, cfg, db, env.Now())
 	return s, err
 }
@@ -416,13 +427,14 @@ func (s *service) run(ctx context.Context) error {
 	engineCtx, stopEngine := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopEngine()
 	g.Go(func() error { return s.app.Engine.Run(engineCtx) })
+	g.Go(func() error { return s.watch.pulse.Run(engineCtx) })
 	g.Go(func() error { return s.jobs.Run(ctx) })
 	g.Go(func() error { return s.outbox.Run(ctx) })
 	g.Go(func() error { return s.platform.Run(ctx) })
 	if s.kf != nil {
 		g.Go(func() error { return s.kf.Run(ctx) })
 	}
-	serving, servingCtx := errgroup.WithContext(ctx) // one server that fails takes the other with it
+	serving, servingCtx := errgroup.WithContext(s.watch.drained(ctx)) // one server that fails takes the other with it
 	for i, l := range s.listeners {
 		s.log.Info("listening", "addr", l.Addr().String())
 		srv := secured(servers[i], s.proxies, s.cert, s.log)

@@ -47,6 +47,7 @@ type EngineConfig struct {
 	Now       func() time.Time
 	Log       *slog.Logger
 	Probe     func(Point) // called at named points, for crash tests; nil otherwise
+	Observer  Observer
 }
 
 // A Point is where a crash test stops the program.
@@ -64,6 +65,7 @@ const (
 type Engine struct {
 	EngineConfig
 	queue chan *job
+	work  progress
 }
 
 // NewEngine returns an engine. It works while Run does.
@@ -151,6 +153,8 @@ func (e *Engine) Stream(ctx context.Context, streamID string) (Answer, error) {
 
 // Run commits messages until ctx is done, and then what was accepted before.
 func (e *Engine) Run(ctx context.Context) error {
+	e.work.running.Store(true)
+	defer e.work.running.Store(false)
 	work := context.WithoutCancel(ctx) // what was accepted is finished
 	for {
 		select {
@@ -183,6 +187,8 @@ func (e *Engine) drain(first *job) []*job {
 // commit answers a batch from one transaction. Should that fail, each message
 // is tried alone, so that one that cannot be handled fails alone.
 func (e *Engine) commit(ctx context.Context, batch []*job) {
+	e.work.begin(e.Now())
+	defer e.work.end()
 	live := batch[:0]
 	for _, j := range batch {
 		if e.Now().Before(j.expiry) {
@@ -218,7 +224,7 @@ func (e *Engine) alone(ctx context.Context, j *job) (Answer, error) {
 			return e.giveUp(ctx, j, err)
 		}
 		if e.Now().Add(pause).After(j.expiry) {
-			e.Log.Error("message not committed", "msg", j.m.Key, "err", err)
+			e.Log.Error("message not committed", "msg", j.m.Key, "group", j.m.Group.ID, "member", j.m.Member.ID, "err", err)
 			return Answer{}, err
 		}
 		time.Sleep(pause)
@@ -280,6 +286,7 @@ func (e *Engine) transactWith(ctx context.Context, batch []*job, decide decider)
 	for i := range answers {
 		answers[i].Commit, answers[i].Batch = took, len(batch)
 	}
+	e.Observer.batch(answers, took)
 	return answers, nil
 }
 

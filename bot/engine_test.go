@@ -1,11 +1,13 @@
 package bot_test
 
 import (
+	"bytes"
 	"context"
 	"database/sql/driver"
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -427,5 +429,66 @@ func TestEvents(t *testing.T) {
 	rated.Event = bot.Rated
 	if a := handle(t, e, rated); a.Outcome != store.Ignored || a.Text != "" {
 		t.Errorf("who rates gets %+v, want nothing", a)
+	}
+}
+
+// Whoever reads that a message failed finds out which, where and whose it was.
+func TestFailedMessageIsNamedInTheLog(t *testing.T) {
+	db := storetest.Open(t)
+	router, err := bot.NewRouter([]bot.Command{command("坏", func(context.Context, *store.Tx, bot.Message) (bot.Reply, error) {
+		return bot.Reply{}, errors.New("broken")
+	})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	e := bot.NewEngine(bot.EngineConfig{Store: db, Router: router, Now: func() time.Time { return noon }, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- e.Run(ctx) }()
+	if _, err := e.Handle(t.Context(), message("m1", "坏")); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	<-ended
+	for _, want := range []string{"level=ERROR", "msg=test:m1", "group=1", "member=1", "err=broken"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("log %q lacks %q", log.String(), want)
+		}
+	}
+}
+
+// An observer hears of what was committed, and Progress of what is under way.
+func TestObserverHearsOfBatches(t *testing.T) {
+	db := storetest.Open(t)
+	var e *bot.Engine
+	var during bot.Progress
+	e = newEngine(t, db, command("看", func(context.Context, *store.Tx, bot.Message) (bot.Reply, error) {
+		during = e.Progress()
+		return bot.Textf("好"), nil
+	}))
+	var heard []bot.Answer
+	e.Observer = bot.Observer{Batch: func(answers []bot.Answer, _ time.Duration) { heard = append(heard, answers...) }}
+	if e.Progress().Running {
+		t.Error("the engine runs before Run")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- e.Run(ctx) }()
+	for range 2 {
+		if _, err := e.Handle(t.Context(), message("m1", "看")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cancel()
+	<-ended
+	if len(heard) != 2 || heard[0].Replayed || !heard[1].Replayed || heard[0].Outcome != store.Answered {
+		t.Errorf("heard of %+v, want an answer and its replay", heard)
+	}
+	if !during.Running || !during.Since.Equal(noon) {
+		t.Errorf("Progress in the middle of a batch = %+v, want it to run since %v", during, noon)
+	}
+	if p := e.Progress(); p.Running || !p.Since.IsZero() || p.Waiting != 0 {
+		t.Errorf("Progress after Run = %+v, want nothing", p)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -135,6 +136,8 @@ type OutboxConfig struct {
 	// it can tell staff by Push. It may be called again should that fail. An
 	// error is logged, and undoes nothing but what OnDead wrote. It may be nil.
 	OnDead func(ctx context.Context, tx *store.Tx, lane, reason string) error
+
+	Observer Observer
 }
 
 // Limits of the outbox.
@@ -166,6 +169,8 @@ type Outbox struct {
 	wake  chan struct{}
 	rate  *rate.Limiter
 	quota *quota
+
+	looked atomic.Int64 // when it last found out what is due, in Unix nanoseconds; 0: never
 }
 
 // NewOutbox returns an outbox. It works while Run does.

@@ -144,6 +144,7 @@ func (d *dispatch) lookAround(ctx context.Context) error {
 		d.add(l.Lane)
 	}
 	d.looked = now
+	d.Outbox.looked.Store(now.UnixNano())
 	d.look = now.Add(d.poll*3/4 + rand.N(d.poll/2)) // so that processes do not look at the same time
 	if len(unseen) == maxLook || len(overdue) == maxLook {
 		d.look = now.Add(minLook)
@@ -333,9 +334,11 @@ func (d *dispatch) bookOne(tx *store.Tx, lane store.Lane, post store.Post, now t
 func (d *dispatch) send(ctx context.Context, s *sending) {
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
+	began := d.Now()
 	s.receipt, s.err = d.trySend(ctx, s)
 	s.ended = d.Now()
 	s.judge()
+	d.Observer.sent(s, s.ended.Sub(began))
 }
 
 func (d *dispatch) trySend(ctx context.Context, s *sending) (receipt string, err error) {

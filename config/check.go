@@ -24,9 +24,10 @@ var (
 const (
 	aesKeyChars = 43 // 32 bytes in base64 without padding
 
-	wantOrigin = "应是 http:// 或 https:// 开头的地址，后面不带路径和参数，例如 https://fans.example.com"
-	wantListen = "应写成 地址:端口，端口 0 到 65535，例如 127.0.0.1:8080"
-	wholeApp   = "启用自建应用或微信客服时必须填写，agent_id、secret、token、aes_key 缺一不可；"
+	wantOrigin  = "应是 http:// 或 https:// 开头的地址，后面不带路径和参数，例如 https://fans.example.com"
+	wantListen  = "应写成 地址:端口，端口 0 到 65535，例如 127.0.0.1:8080"
+	wantWebhook = "只填群机器人 Webhook 地址里 key= 后面的部分，只有字母、数字和 -"
+	wholeApp    = "启用自建应用或微信客服时必须填写，agent_id、secret、token、aes_key 缺一不可；"
 )
 
 // check reports what is wrong with cfg and fills in what follows from it.
@@ -54,6 +55,8 @@ func (l *loader) check(cfg *Config) {
 	l.checkWeCom(*cfg)
 	l.checkFeeds(cfg.News.Feeds)
 	l.checkAPIKeys(cfg.API.Keys)
+	l.expect(cfg.Alerts.WebhookKey == "" || webhookKey.MatchString(cfg.Alerts.WebhookKey.Reveal()), "alerts.webhook_key", cfg.Alerts.WebhookKey, wantWebhook)
+	l.expect(cfg.DrainSeconds >= 0 && cfg.DrainSeconds <= 60, "drain_seconds", cfg.DrainSeconds, "应是 0 到 60 的整数，单位是秒")
 	l.checkGroups(cfg.Groups)
 	l.checkOperators(cfg.Operators)
 	l.checkTLS(cfg.TLS)
@@ -291,8 +294,7 @@ func (l *loader) checkGroups(groups []Group) {
 		l.expect(g.Name != "", at+".name", "", "必须填写，是群的名称")
 		l.expect(g.Mall != "", at+".mall", "", "必须填写，是群所属商场的名称")
 		l.unique(chats, at+".chat_id", g.ChatID)
-		l.expect(g.WebhookKey == "" || webhookKey.MatchString(g.WebhookKey.Reveal()), at+".webhook_key", g.WebhookKey,
-			"只填群机器人 Webhook 地址里 key= 后面的部分，只有字母、数字和 -")
+		l.expect(g.WebhookKey == "" || webhookKey.MatchString(g.WebhookKey.Reveal()), at+".webhook_key", g.WebhookKey, wantWebhook)
 	}
 }
 

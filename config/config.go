@@ -28,6 +28,8 @@ type Config struct {
 	WeCom         WeCom    `yaml:"wecom"`
 	News          News     `yaml:"news"`
 	API           API      `yaml:"api"`
+	Alerts        Alerts   `yaml:"alerts"`
+	DrainSeconds  int64    `yaml:"drain_seconds" default:"0" doc:"seconds that /readyz says 503 before the program stops, 0 to 60; for a proxy in front of several replicas"`
 
 	// Groups and Operators fill an empty database; the console manages both
 	// afterwards.
@@ -138,6 +140,11 @@ type API struct {
 type APIKey struct {
 	Name string `yaml:"name" doc:"unique; names the caller in the audit log"`
 	Key  Secret `yaml:"key" doc:"at least 24 characters without blanks, unique"`
+}
+
+// Alerts is who hears of troubles of the service itself.
+type Alerts struct {
+	WebhookKey Secret `yaml:"webhook_key" doc:"key of the webhook of a staff group, what follows key= in its address; empty: an app message to every operator"`
 }
 
 // A Group is a fan group to start with.

@@ -195,7 +195,7 @@ func TestProblems(t *testing.T) {
 		{"unknown key, none is near", "wecom:\n  kf:\n    webhook: hunter2\n", nil, []string{"c.yaml:3:5 wecom.kf.webhook：没有这个设置，这里可以写：accounts"}},
 		{"unknown key in a list", "operators:\n  - userid: a\n    role: clerk\n    rolle: b\n", nil, []string{"c.yaml:4:5 operators[0].rolle：没有这个设置，是不是想写 role？"}},
 		{"misspelt _file", "database:\n  dsn_flie: x\n", nil, []string{"c.yaml:2:3 database.dsn_flie：没有这个设置，是不是想写 dsn_file？"}},
-		{"plain settings have no _file", "listen_file: x\n", nil, []string{"c.yaml:1:1 listen_file：没有这个设置，这里可以写：listen、console_listen、public_url、time_zone、secret_key_file、database、backup、wecom、news、api、groups、operators、tls、trusted_proxies"}},
+		{"plain settings have no _file", "listen_file: x\n", nil, []string{"c.yaml:1:1 listen_file：没有这个设置，这里可以写：listen、console_listen、public_url、time_zone、secret_key_file、database、backup、wecom、news、api、alerts、drain_seconds、groups、operators、tls、trusted_proxies"}},
 		{"duplicate key", "listen: :80\ntime_zone: UTC\nlisten: :81\n", nil, []string{"c.yaml:3:1 listen：写了两次，第一次在第 1 行，请删掉一处"}},
 		{"comma in a secret", "wecom: {app: {secret: hunter, 2hunter}}\n", nil, []string{"c.yaml:1:31 wecom.app：这里少了「: 值」；值里有逗号时要用双引号括起来"}},
 		{"mapping wanted", "wecom:\n  app: hunter2\n", nil, []string{"c.yaml:2:8 wecom.app：这里应写成「键: 值」，冒号用英文半角，后面加一个空格"}},
@@ -301,7 +301,7 @@ func TestProblems(t *testing.T) {
 		{"all at once, in the order of the file", "time_zone: x\nlisten: 80\nfoo: 1\n", []string{"QUNBOT_API_KEYS=1"}, []string{
 			`c.yaml:1:12 time_zone：没有这个时区，请写 IANA 名称，例如 Asia/Shanghai；现在是 "x"`,
 			`c.yaml:2:9 listen：应写成 地址:端口，端口 0 到 65535，例如 127.0.0.1:8080；现在是 "80"`,
-			"c.yaml:3:1 foo：没有这个设置，这里可以写：listen、console_listen、public_url、time_zone、secret_key_file、database、backup、wecom、news、api、groups、operators、tls、trusted_proxies",
+			"c.yaml:3:1 foo：没有这个设置，这里可以写：listen、console_listen、public_url、time_zone、secret_key_file、database、backup、wecom、news、api、alerts、drain_seconds、groups、operators、tls、trusted_proxies",
 			"QUNBOT_API_KEYS：列表不能用环境变量设置，请写在配置文件里"}},
 	}
 	for _, tt := range tests {

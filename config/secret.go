@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"reflect"
 )
 
 // A Secret is a string that no log, message or encoding shows: they get
@@ -46,3 +47,25 @@ func (s Secret) MarshalJSON() ([]byte, error) { return json.Marshal(s.String()) 
 
 // MarshalYAML hides the secret.
 func (s Secret) MarshalYAML() (any, error) { return s.String(), nil }
+
+// Secrets returns the secrets that are set, in no order.
+func (c Config) Secrets() []Secret { return secretsIn(reflect.ValueOf(c)) }
+
+func secretsIn(v reflect.Value) []Secret {
+	var found []Secret
+	switch {
+	case v.Type() == secretType:
+		if s := v.Interface().(Secret); s != "" {
+			found = append(found, s)
+		}
+	case v.Kind() == reflect.Struct:
+		for _, f := range fieldsOf(v.Type()) {
+			found = append(found, secretsIn(v.Field(f.index))...)
+		}
+	case v.Kind() == reflect.Slice:
+		for i := range v.Len() {
+			found = append(found, secretsIn(v.Index(i))...)
+		}
+	}
+	return found
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 
@@ -41,5 +42,21 @@ func TestSecretIsHidden(t *testing.T) {
 func TestEmptySecret(t *testing.T) {
 	if got := fmt.Sprintf("%v %#v", Secret(""), Secret("")); got != ` config.Secret("")` {
 		t.Errorf("empty secret = %q, want nothing", got)
+	}
+}
+
+// Secrets finds every secret that is set, wherever it stands.
+func TestSecretsFindsAll(t *testing.T) {
+	var c Config
+	c.Database.DSN, c.WeCom.App.Token, c.Alerts.WebhookKey = "dsn", "token", "hook"
+	c.WeCom.Bots = []Bot{{Secret: "bot"}, {}}
+	c.API.Keys = []APIKey{{Name: "no secret", Key: "key"}}
+	var got []string
+	for _, s := range c.Secrets() {
+		got = append(got, s.Reveal())
+	}
+	slices.Sort(got)
+	if want := []string{"bot", "dsn", "hook", "key", "token"}; !slices.Equal(got, want) {
+		t.Errorf("Secrets = %q, want %q", got, want)
 	}
 }

@@ -137,6 +137,9 @@ func (s *Scheduler) attempt(ctx context.Context, job Job, f store.Firing) {
 	err := s.run(ctx, job, f)
 	attempt := f.Attempts
 	f.Took, f.Error, f.Owner = s.now().Sub(f.StartedAt), "", ""
+	if s.ran != nil && ctx.Err() == nil {
+		s.ran(job.Name, f.StartedAt.Sub(f.Due), f.Took, err)
+	}
 	switch {
 	case err == nil:
 		f.State, f.Owner = store.FiringDone, s.owner

@@ -74,6 +74,10 @@ type Config struct {
 	Now   func() time.Time
 	Log   *slog.Logger
 	Owner string // names this process in the list of firings, at most 80 bytes; empty: host name and process id
+
+	// Ran, if not nil, hears how each attempt at a firing went: how long after
+	// its due time it began, and how long it took.
+	Ran func(job string, late, took time.Duration, err error)
 }
 
 // A Scheduler runs jobs. Its methods may be called by many goroutines.
@@ -84,6 +88,7 @@ type Scheduler struct {
 	now    func() time.Time
 	log    *slog.Logger
 	owner  string
+	ran    func(job string, late, took time.Duration, err error)
 	poll   time.Duration // the constant, but for tests
 	wake   chan struct{} // a job has ended, so that its next firing may start
 }
@@ -91,7 +96,7 @@ type Scheduler struct {
 // New returns a scheduler of c.Jobs. It returns an error that names every job
 // with a bad or doubled name or a bad schedule.
 func New(c Config) (*Scheduler, error) {
-	s := &Scheduler{store: c.Store, byName: map[string]Job{}, now: c.Now, log: c.Log, owner: c.Owner,
+	s := &Scheduler{store: c.Store, byName: map[string]Job{}, now: c.Now, log: c.Log, owner: c.Owner, ran: c.Ran,
 		poll: poll, wake: make(chan struct{}, 1)}
 	if s.owner == "" {
 		host, _ := os.Hostname() // without one, the process id has to do

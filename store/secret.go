@@ -89,29 +89,39 @@ type Webhook struct {
 // SetWebhook makes posts to a group go through the webhook with this key; an
 // empty key takes the webhook away. It returns ErrNoSecret without a secret key.
 func (tx *Tx) SetWebhook(ctx context.Context, group int64, key string, now time.Time) error {
-	var id int64
+	var w Webhook
 	if key != "" {
-		sealed, err := tx.box.seal("webhook", key)
-		if err != nil {
-			return fmt.Errorf("set webhook: %w", err)
-		}
-		w := Webhook{KeyHash: tx.box.fingerprint(key), Sealed: sealed, CreatedAt: now}
-		if _, err := tx.insert(ctx, &w); err != nil {
-			return fmt.Errorf("set webhook: %w", err)
-		}
-		hash := w.KeyHash
-		w = Webhook{}
-		if err := one(tx.db.WithContext(ctx).Where("key_hash = ?", hash).Take(&w), "set webhook"); err != nil {
+		var err error
+		if w, err = tx.WebhookOf(ctx, key, now); err != nil {
 			return err
 		}
-		id = w.ID
 	}
-	err := tx.db.WithContext(ctx).Model(&Group{}).Where("id = ?", group).UpdateColumn("webhook_id", id).Error
+	err := tx.db.WithContext(ctx).Model(&Group{}).Where("id = ?", group).UpdateColumn("webhook_id", w.ID).Error
 	if err != nil {
 		return fmt.Errorf("set webhook: %w", err)
 	}
 	return nil
 }
+
+// WebhookOf returns the webhook with this key, and makes it if there is none.
+// It returns ErrNoSecret without a secret key.
+func (tx *Tx) WebhookOf(ctx context.Context, key string, now time.Time) (Webhook, error) {
+	sealed, err := tx.box.seal("webhook", key)
+	if err != nil {
+		return Webhook{}, fmt.Errorf("set webhook: %w", err)
+	}
+	w := Webhook{KeyHash: tx.box.fingerprint(key), Sealed: sealed, CreatedAt: now}
+	if _, err := tx.insert(ctx, &w); err != nil {
+		return w, fmt.Errorf("set webhook: %w", err)
+	}
+	hash := w.KeyHash
+	w = Webhook{}
+	err = one(tx.db.WithContext(ctx).Where("key_hash = ?", hash).Take(&w), "set webhook")
+	return w, err
+}
+
+// Lane is where posts to the webhook go, for the outbox.
+func (w Webhook) Lane() string { return "webhook/" + strconv.FormatInt(w.ID, 10) }
 
 // WebhookKey returns a webhook's key, or ErrNotFound, or ErrSealed.
 func (tx *Tx) WebhookKey(ctx context.Context, id int64) (string, error) {
@@ -128,7 +138,7 @@ func (g Group) Lane() string {
 	if g.WebhookID == 0 {
 		return ""
 	}
-	return "webhook/" + strconv.FormatInt(g.WebhookID, 10)
+	return Webhook{ID: g.WebhookID}.Lane()
 }
 
 // Groups returns all groups in the order in which they were made.

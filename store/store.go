@@ -48,6 +48,7 @@ type Store struct {
 	zone        *time.Location
 	box         *box
 	onPosts     atomic.Pointer[func()]
+	observer    observer
 }
 
 // Open connects to the database and makes its tables if they are missing or
@@ -176,14 +177,14 @@ type inTransaction struct{}
 // results of an earlier try, and it must not send messages: they cannot be
 // rolled back.
 func (s *Store) Update(ctx context.Context, fn func(tx *Tx) error) error {
-	return s.retry(ctx, func() error {
+	return s.retry(ctx, true, func() error {
 		return s.transact(ctx, s.write, fn, &sql.TxOptions{Isolation: s.isolation()})
 	})
 }
 
 // View runs fn in a read-only transaction: one consistent look at the data.
 func (s *Store) View(ctx context.Context, fn func(tx *Tx) error) error {
-	return s.retry(ctx, func() error {
+	return s.retry(ctx, false, func() error {
 		opts := &sql.TxOptions{ReadOnly: s.mysql}
 		if s.mysql {
 			opts.Isolation = sql.LevelRepeatableRead
@@ -227,16 +228,19 @@ func (s *Store) transact(ctx context.Context, db *gorm.DB, fn func(tx *Tx) error
 func (s *Store) OnPosts(tell func()) { s.onPosts.Store(&tell) }
 
 // retry repeats what failed because two transactions got in each other's way.
-func (s *Store) retry(ctx context.Context, try func() error) error {
+func (s *Store) retry(ctx context.Context, write bool, try func() error) error {
 	const tries = 6
+	began := s.observer.begin()
 	for n := 1; ; n++ {
 		err := try()
 		if err == nil || n == tries || !contended(err) {
+			s.observer.end(began, write, n, err)
 			return err
 		}
 		pause := time.Duration(n*n)*2*time.Millisecond + rand.N(5*time.Millisecond)
 		select {
 		case <-ctx.Done():
+			s.observer.end(began, write, n, err)
 			return err
 		case <-time.After(pause):
 		}

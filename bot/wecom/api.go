@@ -45,6 +45,10 @@ type APIConfig struct {
 	HTTP  http.RoundTripper // nil means one with our own limits
 	Now   func() time.Time
 	Log   *slog.Logger
+
+	// Renewed, if not nil, hears of each renewal of an access token: of "app"
+	// or of "contact", by this process or by another that was quicker.
+	Renewed func(app string, err error)
 }
 
 // An API calls WeCom. Its methods may be called by many goroutines, but never
@@ -100,18 +104,28 @@ func NewAPI(c APIConfig) (*API, error) {
 		a.contact, a.groupSDK = a.app, a.appSDK
 	}
 	if c.ContactSecret != "" && c.ContactSecret != c.AppSecret {
-		if a.contact, a.groupSDK, err = a.secret("客户联系", "contact", c.ContactSecret); err != nil {
+		if a.contact, a.groupSDK, err = a.secret("客户联系", contactApp, c.ContactSecret); err != nil {
 			return nil, err
 		}
 	}
 	return a, nil
 }
 
+// contactApp stands for 客户联系 where an app's number does for others.
+const contactApp = "contact"
+
 // secret returns what calls with the token of one secret.
 func (a *API) secret(title, app, secret string) (*transport, *powerWeChat, error) {
 	tokens, err := newTokenSource(a.cfg.CorpID, app, secret, a.cfg.Store, a.cfg.Now, a.cfg.Log)
 	if err != nil {
 		return nil, nil, fmt.Errorf("wecom: %s: %w", title, err)
+	}
+	if a.cfg.Renewed != nil {
+		label := "app"
+		if app == contactApp {
+			label = contactApp
+		}
+		tokens.renewed = func(err error) { a.cfg.Renewed(label, err) }
 	}
 	tokens.fetch = func(ctx context.Context) (string, time.Duration, error) { return a.getToken(ctx, secret) }
 	t := &transport{base: a.base, next: a.cfg.HTTP, tokens: tokens, now: a.cfg.Now}
@@ -221,7 +235,7 @@ func (t *transport) once(req *http.Request, body []byte, token string) (*http.Re
 		out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 		out.ContentLength = int64(len(body))
 	}
-	c := attempt{op: op, now: t.now(), secrets: secretsIn(op, out.URL)}
+	c := attempt{op: op, now: t.now(), secrets: secretsIn(op, out.URL), body: body}
 	c.unclear = ClassUnknown
 	if req.Method == http.MethodGet {
 		c.unclear = ClassRetry // nothing was to be changed
@@ -259,12 +273,13 @@ type attempt struct {
 	op      string
 	now     time.Time
 	secrets []string
-	unclear Class // of a call that has left and has no clear answer
+	body    []byte // what was sent: an answer may repeat it
+	unclear Class  // of a call that has left and has no clear answer
 }
 
 func (c attempt) fail(class Class, format string, args ...any) *APIError {
 	const most = 500 // bytes
-	msg := redact(fmt.Sprintf(format, args...), c.secrets...)
+	msg := redact(fmt.Sprintf(format, args...), slices.Concat(c.secrets, textsIn(c.body))...)
 	if len(msg) > most {
 		msg = strings.ToValidUTF8(msg[:most], "") + "…"
 	}
@@ -323,6 +338,41 @@ func secretsIn(op string, u *url.URL) []string {
 		}
 	}
 	return found
+}
+
+// textsIn returns what is said in a JSON body, as it is and as JSON writes it:
+// the texts below its first level, where the platform's own words stand.
+func textsIn(body []byte) []string {
+	var fields map[string]any
+	if json.Unmarshal(body, &fields) != nil {
+		return nil
+	}
+	var texts []string
+	var collect func(v any)
+	collect = func(v any) {
+		switch v := v.(type) {
+		case string:
+			texts = append(texts, v)
+			if written, err := marshalJSON(v); err == nil {
+				texts = append(texts, string(written[1:len(written)-1])) // without its quotes
+			}
+		case []any:
+			for _, item := range v {
+				collect(item)
+			}
+		case map[string]any:
+			for _, item := range v {
+				collect(item)
+			}
+		}
+	}
+	for _, v := range fields {
+		if _, word := v.(string); !word {
+			collect(v)
+		}
+	}
+	slices.SortFunc(texts, func(a, b string) int { return len(b) - len(a) }) // one may hold another
+	return texts
 }
 
 type opKey struct{}

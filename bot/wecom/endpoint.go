@@ -20,6 +20,7 @@ import (
 // body.
 type endpoint struct {
 	Config
+	name    string // for figures
 	refused *refusals
 	cipher  *Cipher
 	xml     bool // replies are XML, not JSON
@@ -35,7 +36,11 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case http.MethodGet:
 		e.verify(w, r)
 	case http.MethodPost:
-		e.receive(w, r)
+		began := e.Now()
+		result := e.receive(w, r)
+		if e.Answered != nil {
+			e.Answered(e.name, result, e.Now().Sub(began))
+		}
 	default:
 		w.Header().Set("Allow", "GET, POST")
 		w.WriteHeader(http.StatusMethodNotAllowed)
@@ -57,16 +62,17 @@ func (e *endpoint) verify(w http.ResponseWriter, r *http.Request) {
 	w.Write(echo)
 }
 
-func (e *endpoint) receive(w http.ResponseWriter, r *http.Request) {
+// receive answers a delivery and returns which of the results it had.
+func (e *endpoint) receive(w http.ResponseWriter, r *http.Request) (result string) {
 	// What the address alone gives away costs neither a body nor a sum.
 	if e.Sources != nil && !e.Sources.allow(r.RemoteAddr) {
 		e.refuse(w, r, 0, errForeignSource)
-		return
+		return resultRefused
 	}
 	query := r.URL.Query()
 	if err := e.signedNow(query); err != nil {
 		e.refuse(w, r, 0, err)
-		return
+		return resultRefused
 	}
 	most := int64(MaxDeliveryBytes)
 	if e.refused.over(e.Address(r)) {
@@ -75,7 +81,7 @@ func (e *endpoint) receive(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
 	if err != nil {
 		e.refuse(w, r, len(body), err)
-		return
+		return resultRefused
 	}
 	steps := timing{now: e.Now}
 	steps.note("recv", strconv.Itoa(len(body))+" B")
@@ -83,18 +89,17 @@ func (e *endpoint) receive(w http.ResponseWriter, r *http.Request) {
 	plain, err := e.cipher.OpenPost(query, body)
 	if err != nil {
 		e.refuse(w, r, len(body), err)
-		return
+		return resultRefused
 	}
 	steps.note("verify", "ok") // the cipher checks the signature before it decrypts
 	steps.lap("decrypt")
 	reply, err := e.reply(r, plain, &steps)
 	if err != nil {
-		e.fail(w, r, len(body), err)
-		return
+		return e.fail(w, r, len(body), err)
 	}
 	if len(reply) == 0 {
 		w.Header().Set("Server-Timing", steps.String())
-		return
+		return resultSilent
 	}
 	steps.start()
 	sealed, contentType := e.seal(reply, query.Get("nonce"))
@@ -102,6 +107,7 @@ func (e *endpoint) receive(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Server-Timing", steps.String())
 	w.Header().Set("Content-Type", contentType)
 	w.Write(sealed)
+	return resultAnswered
 }
 
 // signedNow returns an error if a request cannot be signed as it should be, or
@@ -150,16 +156,25 @@ func (e *endpoint) refuse(w http.ResponseWriter, r *http.Request, size int, err 
 
 // fail answers a genuine request that was not handled: the platform delivers
 // it again, unless it can never be handled.
-func (e *endpoint) fail(w http.ResponseWriter, r *http.Request, size int, err error) {
+func (e *endpoint) fail(w http.ResponseWriter, r *http.Request, size int, err error) (result string) {
 	if errors.Is(err, bot.ErrSentAt) || errors.Is(err, ErrBadCallback) || errors.Is(err, ErrBadAppCallback) {
 		e.refuse(w, r, size, err)
-		return
+		return resultRefused
 	}
-	if !errors.Is(err, bot.ErrBusy) { // overload would flood the log
+	switch {
+	case errors.Is(err, bot.ErrBusy):
+		result = resultBusy // overload would flood the log
+	case errors.Is(err, bot.ErrLate):
+		result = resultLate
+	default:
+		result = resultFailed
+	}
+	if result != resultBusy {
 		e.Log.Error("callback not handled", "path", r.URL.Path, "err", err)
 	}
 	w.Header().Set("Retry-After", "1")
 	w.WriteHeader(http.StatusServiceUnavailable)
+	return result
 }
 
 // fit returns text, or as many whole paragraphs or sentences of it as fit into

@@ -26,6 +26,26 @@ type Config struct {
 
 	Now func() time.Time
 	Log *slog.Logger
+
+	// Answered, if not nil, hears what each delivery to an endpoint (such as
+	// "app" or "aibot/helper") was answered with, one of the results of
+	// [Results], and how long that took.
+	Answered func(endpoint, result string, took time.Duration)
+}
+
+// The results of deliveries.
+const (
+	resultAnswered = "answered" // 200, with a reply
+	resultSilent   = "silent"   // 200; there was nothing to say
+	resultRefused  = "refused"  // 4xx: it was not genuine, not well-formed, or not of our time
+	resultBusy     = "busy"     // 503: too many are waiting
+	resultLate     = "late"     // 503: not committed in time
+	resultFailed   = "failed"   // 503: anything else
+)
+
+// Results returns what may become of a delivery.
+func Results() []string {
+	return []string{resultAnswered, resultSilent, resultRefused, resultBusy, resultLate, resultFailed}
 }
 
 // A Bot is a 智能机器人 whose callbacks come to /wecom/aibot/{Name}.
@@ -103,10 +123,24 @@ func (p *Platform) Run(ctx context.Context) error {
 func (p *Platform) Mount(mux *http.ServeMux, engine Engine) {
 	for _, b := range p.Bots {
 		e := &aibotEndpoint{bot: b, engine: engine}
-		mux.Handle("/wecom/aibot/"+b.Name, &endpoint{Config: p.Config, refused: p.refused, cipher: p.ciphers[b.Name], reply: e.reply})
+		mux.Handle("/wecom/aibot/"+b.Name, &endpoint{Config: p.Config, name: aibotName(b.Name), refused: p.refused, cipher: p.ciphers[b.Name], reply: e.reply})
 	}
 	if p.App != nil {
 		e := &appEndpoint{Config: p.Config, engine: engine}
-		mux.Handle("/wecom/app", &endpoint{Config: p.Config, refused: p.refused, cipher: p.app, xml: true, reply: e.reply})
+		mux.Handle("/wecom/app", &endpoint{Config: p.Config, name: appName, refused: p.refused, cipher: p.app, xml: true, reply: e.reply})
 	}
 }
+
+// Endpoints returns what Answered calls the endpoints.
+func (c Config) Endpoints() []string {
+	var names []string
+	for _, b := range c.Bots {
+		names = append(names, aibotName(b.Name))
+	}
+	if c.App != nil {
+		names = append(names, appName)
+	}
+	return names
+}
+
+func aibotName(bot string) string { return "aibot/" + bot }

@@ -42,6 +42,8 @@ type tokenSource struct {
 	now   func() time.Time
 	log   *slog.Logger
 
+	renewed func(err error) // hears of each renewal; nil: nobody does
+
 	mu       sync.Mutex
 	token    accessToken
 	flight   *flight   // the fetch under way, if any
@@ -127,6 +129,9 @@ func (s *tokenSource) renew(ctx context.Context, f *flight, refused string) {
 	ctx, cancel := context.WithTimeout(ctx, renewWithin)
 	defer cancel()
 	f.token, f.err = s.next(ctx, refused)
+	if s.renewed != nil {
+		s.renewed(f.err)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.flight = nil

@@ -14,13 +14,15 @@ type Bar struct {
 
 // Bars draws values as upright bars in SVG: a zero line, the last value
 // printed, every value in a title for pointers and screen readers. unit is
-// written behind the values, such as "人". The page should offer the same
-// figures as a table.
+// written behind the values, such as "人". Of many bars, some labels are left
+// out. The page should offer the same figures as a table.
 func Bars(unit string, bars []Bar) template.HTML {
 	const width, height, top, foot = 640, 160, 20, 22
+	const labels = 14 // at most
 	if len(bars) == 0 {
 		return ""
 	}
+	inside := func(x float64) float64 { return max(20, min(x, width-20)) } // the middle of a text, for narrow bars at the ends
 	most := int64(1)
 	for _, b := range bars {
 		most = max(most, b.Value)
@@ -38,9 +40,11 @@ func Bars(unit string, bars []Bar) template.HTML {
 		}
 		fmt.Fprintf(&svg, `<rect class="%s" x="%.1f" y="%.1f" width="%.1f" height="%.1f" rx="3"><title>%s：%d %s</title></rect>`,
 			class, x+step*.15, y, step*.7, tall, template.HTMLEscapeString(b.Label), b.Value, template.HTMLEscapeString(unit))
-		fmt.Fprintf(&svg, `<text x="%.1f" y="%d">%s</text>`, x+step/2, height-6, template.HTMLEscapeString(b.Label))
+		if (len(bars)-1-i)%((len(bars)+labels-1)/labels) == 0 {
+			fmt.Fprintf(&svg, `<text x="%.1f" y="%d">%s</text>`, inside(x+step/2), height-6, template.HTMLEscapeString(b.Label))
+		}
 		if i == len(bars)-1 {
-			fmt.Fprintf(&svg, `<text class="value" x="%.1f" y="%.1f">%s</text>`, x+step/2, y-6, Number(b.Value))
+			fmt.Fprintf(&svg, `<text class="value" x="%.1f" y="%.1f">%s</text>`, inside(x+step/2), y-6, Number(b.Value))
 		}
 	}
 	fmt.Fprintf(&svg, `<line x1="0" y1="%d" x2="%d" y2="%d"/></svg>`, height-foot, width, height-foot)
