@@ -39,6 +39,7 @@ func migrations() []*gormigrate.Migration {
 		migrateKF,
 		migrateRichPosts,
 		migrateBackups,
+		migrateKFLinks,
 	)
 }
 
