@@ -173,6 +173,7 @@ func TestDemoInABrowser(t *testing.T) {
 			p.hearWhatIsPosted()
 			p.visitConsole(demo)
 			p.announce(demo)
+			p.comeByLink(demo)
 		})
 	}
 }
@@ -307,4 +308,26 @@ func (p page) announce(demo demoProcess) {
 	p.Fits("announcement, posted")
 	p.Open(demo.sim)
 	p.Wait(fmt.Sprintf(`document.body.innerText.includes(%q)`, text))
+}
+
+// comeByLink follows the link of a group to 微信客服, as a customer who found it
+// there, and sees in the console that somebody came.
+func (p page) comeByLink(demo demoProcess) {
+	base := strings.TrimSuffix(demo.sim, "/sim/")
+	p.Open(base + "/console/service")
+	p.Fits("links to 微信客服")
+	p.Tappable("links to 微信客服", "main form button")
+	p.Click("a.open")
+	p.Wait(`document.querySelector('#link-0')`)
+	p.Fits("a link to 微信客服")
+	p.Click("[data-copy]")
+	p.Wait(`document.querySelector('[data-copied]').textContent.includes('已复制')`)
+	link := browsertest.Eval[string](p.Tab, `document.querySelector('#link-0').value`)
+	p.Open(demo.sim)
+	p.Wait("document.body?.dataset.ready")
+	p.be("wmDEMO0003")
+	p.Open(link)
+	p.Wait(`[...document.querySelectorAll('[data-test=choice]')].some(b => b.textContent === '转人工')`)
+	p.Open(base + "/console/service")
+	p.Wait(`[...document.querySelectorAll('tbody tr')][0].querySelector('.num').textContent === '1'`)
 }

@@ -372,7 +372,7 @@ func (w *town) kfLink() string {
 		must(w.T, err)
 		base, err := calls.KFContactWay(w.Context(), townKF, "mall")
 		must(w.T, err)
-		link, err = kf.Link(base, wecom.KFGroup(17))
+		link, err = kf.Link(base, store.KFGroupSource(17))
 		must(w.T, err)
 	})
 	return link

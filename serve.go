@@ -30,6 +30,7 @@ import (
 	"qunbot/handlers/outbox"
 	"qunbot/handlers/points"
 	"qunbot/handlers/schedule"
+	entrance "qunbot/handlers/service"
 	"qunbot/handlers/status"
 	"qunbot/scheduler"
 	"qunbot/store"
@@ -62,7 +63,8 @@ type parts struct {
 	jobs func() *scheduler.Scheduler // which is made of the features' jobs; nil where nobody asks
 	kf   *wecom.KF                   // nil: no 微信客服
 
-	watch *watcher // nil: this process is no service
+	watch   *watcher               // nil: this process is no service
+	command func(text string) bool // whether a command answers text; nil where nobody asks
 }
 
 // features lists what the bot can do: one line a feature.
@@ -75,6 +77,10 @@ func features(ctx context.Context, d handlers.Deps, cfg config.Config, p parts) 
 	var kfScreen bot.Screen // first: it knows when a person has taken over
 	if p.kf != nil {
 		kfScreen = p.kf.Screen
+	}
+	entry := entrance.Config{Command: p.command}
+	if p.kf != nil {
+		entry.Accounts, entry.Link = p.kf.Accounts, p.kf.Link
 	}
 	return []handlers.Feature{
 		{Name: "kf", Screen: kfScreen},
@@ -93,6 +99,7 @@ func features(ctx context.Context, d handlers.Deps, cfg config.Config, p parts) 
 			Dir: cfg.Backup.Dir, KeepDays: int(cfg.Backup.KeepDays), Program: programVersion(), Host: hostName(), Notify: staff.notify, Jobs: p.jobs,
 		}),
 		status.New(d, statusConfig(d, cfg, p)),
+		entrance.New(d, entry),
 	}, nil
 }
 
@@ -183,11 +190,15 @@ func assemble(ctx context.Context, cfg config.Config, db *store.Store, key []byt
 		}
 	}
 	var jobs *scheduler.Scheduler
-	list, err := features(ctx, deps, cfg, parts{jobs: func() *scheduler.Scheduler { return jobs }, kf: kf, watch: w})
+	var app *handlers.App
+	list, err := features(ctx, deps, cfg, parts{
+		jobs: func() *scheduler.Scheduler { return jobs }, kf: kf, watch: w,
+		command: func(text string) bool { _, _, ok := app.Engine.Router.Find(text); return ok },
+	})
 	if err != nil {
 		return nil, err
 	}
-	app, err := handlers.Register(deps, list)
+	app, err = handlers.Register(deps, list)
 	if err != nil {
 		return nil, fmt.Errorf("register features: %w", err)
 	}

@@ -17,6 +17,10 @@ type KFAccount struct {
 	PulledAt   time.Time // when it was read last; AtOnce: never
 	LeaseUntil time.Time // until then Owner is reading, and nobody else
 	Owner      string    // at most 120 bytes
+
+	ContactURL     string     // under which customers reach it; empty: not known yet
+	ContactProblem string     // why it is not known, for operators
+	ContactAgainAt *time.Time // when it is asked for again; nil: it never was
 }
 
 // TableName implements gorm's Tabler.
@@ -226,9 +230,11 @@ func (tx *Tx) AddKFSends(ctx context.Context, sends []KFSend) error {
 	return nil
 }
 
-// SetKFSend notes what is known of a message, if it is booked.
+// SetKFSend notes what is known of a message, if it is booked. One that failed
+// stays failed, though the news of its being sent may come later.
 func (tx *Tx) SetKFSend(ctx context.Context, id string, state KFSendState) error {
-	if err := tx.db.WithContext(ctx).Model(&KFSend{}).Where("id = ?", id).UpdateColumn("state", state).Error; err != nil {
+	err := tx.db.WithContext(ctx).Model(&KFSend{}).Where("id = ? AND state <> ?", id, KFFailed).UpdateColumn("state", state).Error
+	if err != nil {
 		return fmt.Errorf("set message to a customer: %w", err)
 	}
 	return nil
@@ -268,10 +274,10 @@ func (tx *Tx) PruneKFSends(ctx context.Context, before time.Time, limit int) err
 }
 
 // A KFTouch says through which links a member came to the service accounts,
-// the first time and the last time. Sources are as the links sign them, such as
-// "g=17" for a group.
+// the first time and the last time. Sources are those of [KFGroupSource] and
+// [KFPosterSource].
 type KFTouch struct {
-	MemberID    int64 `gorm:"primaryKey;autoIncrement:false"`
+	MemberID    int64 `gorm:"primaryKey;autoIncrement:false"` // negative: of somebody who was erased
 	FirstSource string
 	FirstAt     time.Time
 	LastSource  string

@@ -40,6 +40,7 @@ func migrations() []*gormigrate.Migration {
 		migrateRichPosts,
 		migrateBackups,
 		migrateWatch,
+		migrateKFLinks,
 	)
 }
 

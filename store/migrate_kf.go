@@ -61,3 +61,29 @@ type kfTouchV1 struct {
 }
 
 func (kfTouchV1) TableName() string { return "kf_touches" }
+
+// migrateKFLinks keeps the addresses of the accounts, and the posters that
+// links to them are printed on.
+var migrateKFLinks = []*gormigrate.Migration{
+	addColumn("2026-11-26 kf_accounts.contact_url", &kfAccountV2{}, "ContactURL"),
+	addColumn("2026-11-26 kf_accounts.contact_problem", &kfAccountV2{}, "ContactProblem"),
+	addColumn("2026-11-26 kf_accounts.contact_again_at", &kfAccountV2{}, "ContactAgainAt"),
+	createTable("2026-11-26 kf_posters", &kfPosterV1{}),
+}
+
+type kfAccountV2 struct {
+	Account        string `gorm:"primaryKey;size:64"`
+	ContactURL     string `gorm:"size:500;not null;default:''"`
+	ContactProblem string `gorm:"size:500;not null;default:''"`
+	ContactAgainAt *time.Time
+}
+
+func (kfAccountV2) TableName() string { return "kf_accounts" }
+
+type kfPosterV1 struct {
+	Code      string `gorm:"primaryKey;size:32"`
+	Label     string `gorm:"size:100"`
+	CreatedAt time.Time
+}
+
+func (kfPosterV1) TableName() string { return "kf_posters" }

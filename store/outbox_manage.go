@@ -121,6 +121,18 @@ func (tx *Tx) ResolveAgain(ctx context.Context, id int64, now time.Time) (bool, 
 	return tx.requeue(ctx, id, []PostState{PostUnknown}, now)
 }
 
+// FailSentPost makes a post failed of which the platform said later that it did
+// not arrive: the one of a lane that is sent and whose Receipt holds receipt. It
+// reports false and changes nothing if there is none.
+func (tx *Tx) FailSentPost(ctx context.Context, lane, receipt, reason string, now time.Time) (bool, error) {
+	res := tx.db.WithContext(ctx).Model(&Post{}).Where("lane = ? AND state = ? AND INSTR(receipt, ?) > 0", lane, PostSent, receipt).
+		Updates(map[string]any{"state": PostFailed, "reason": Cut(reason, 500), "ended_at": moment(now)})
+	if res.Error != nil {
+		return false, fmt.Errorf("fail a post that was sent: %w", res.Error)
+	}
+	return res.RowsAffected > 0, nil
+}
+
 func (tx *Tx) endPost(ctx context.Context, id int64, from, to PostState, reason string, now time.Time) (bool, error) {
 	res := tx.db.WithContext(ctx).Model(&Post{}).Where("id = ? AND state = ?", id, from).
 		Updates(map[string]any{"state": to, "reason": reason, "ended_at": moment(now)})

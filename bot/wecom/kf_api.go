@@ -40,11 +40,9 @@ const (
 	codeKFSuspended   = 95019 // the servicer is suspended
 	maxKFCustomers    = 100   // in one batchget
 	maxKFMenuHead     = 1024  // bytes above a menu
-	maxKFMenuItem     = 128   // bytes of an item that can be chosen
-	maxKFMenuItems    = 10
-	maxKFSceneParam   = 128 // bytes of scene_param
-	maxKFSceneName    = 32  // bytes of a scene
-	kfFromCustomer    = 3   // origins of what sync_msg returns
+	maxKFSceneParam   = 128   // bytes of scene_param
+	maxKFSceneName    = 32    // bytes of a scene
+	kfFromCustomer    = 3     // origins of what sync_msg returns
 	kfFromServicer    = 5
 	kfChangeTaken     = 1 // kinds of session_status_change: taken from the pool
 	kfChangeMoved     = 2 // to another servicer

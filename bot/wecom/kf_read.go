@@ -38,6 +38,9 @@ type kfReader struct {
 	wake     chan struct{}
 	failures int // in a row
 
+	addressed bool      // the account's address is known
+	askAt     time.Time // when to ask for it, if it is not
+
 	mu      sync.Mutex
 	noticed bool
 	token   string
@@ -110,6 +113,7 @@ func (k *KF) read(ctx context.Context, r *kfReader) error {
 	r.notify("", time.Time{})
 	for {
 		pause, open := k.turn(ctx, r)
+		k.findAddress(ctx, r)
 		wake := r.wake
 		if !open {
 			wake = nil // a notice that comes now is taken up after the pause
@@ -376,7 +380,9 @@ func (k *KF) entered(ctx context.Context, e kfEntry, old *atomic.Int64) error {
 	// The code works once, and a second message of this id is refused: who has
 	// been welcomed is not welcomed again when the page is.
 	if e.Event.WelcomeCode != "" && answer.Text != "" {
-		k.sendOnEvent(ctx, e, e.Event.WelcomeCode, k.menuMessage(answer.Text))
+		if err := k.sendOnEvent(ctx, e, e.Event.WelcomeCode, answer.Text); err != nil {
+			return err
+		}
 	}
 	if e.Event.SceneParam == "" {
 		return nil
@@ -395,20 +401,27 @@ func (k *KF) entered(ctx context.Context, e kfEntry, old *atomic.Int64) error {
 	})
 }
 
-// sendOnEvent sends by the code of an event that lives for 20 s. Nothing is
-// lost for good if that fails: the customer can say something.
-func (k *KF) sendOnEvent(ctx context.Context, e kfEntry, code string, m kfMessage) {
+// sendOnEvent sends text with the menu by the code of an event that lives for
+// 20 s. Nothing is lost for good if the platform refuses: the customer can say
+// something.
+func (k *KF) sendOnEvent(ctx context.Context, e kfEntry, code, text string) error {
 	if k.Now().Sub(e.at()) >= kfCodeLife {
-		return
+		return nil
 	}
+	settings, err := k.settings(ctx)
+	if err != nil {
+		return err
+	}
+	m := menuMessage(text, settings.Menu)
 	m.Code, m.MsgID = code, kfMsgID("kf event", e.Account, e.MsgID)
-	err := k.API.kfSend(ctx, m)
+	err = k.API.kfSend(ctx, m)
 	if err != nil && classOf(err) == ClassRetry {
 		err = k.API.kfSend(ctx, m)
 	}
 	if err != nil {
 		k.Log.Warn("word to a customer not sent", "event", e.Event.Type, "msg", kfMessageKey(e.Account, e.MsgID), "err", err)
 	}
+	return nil
 }
 
 // happened handles an event that concerns a customer.
@@ -419,11 +432,7 @@ func (k *KF) happened(ctx context.Context, e kfEntry, old *atomic.Int64) error {
 			return err
 		}
 	case kfEventSendFailed:
-		k.Log.Warn("message to a customer did not arrive", "account", e.Account, "msgid", e.Event.FailMsgID, "fail_type", e.Event.FailType)
-		err := k.Store.Update(ctx, func(tx *store.Tx) error {
-			return tx.SetKFSend(tx.Context(), e.Event.FailMsgID, store.KFFailed)
-		})
-		if err != nil {
+		if err := k.sendFailed(ctx, e); err != nil {
 			return err
 		}
 	case kfEventRecalled:

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
-	"strconv"
 	"strings"
 )
 
@@ -20,14 +19,8 @@ import (
 //
 // Source: https://developer.work.weixin.qq.com/document/path/94665
 
-// KFGroup is the source of links that are put into a group.
-func KFGroup(id int64) string { return "g=" + strconv.FormatInt(id, 10) }
-
-// KFPoster is the source of links on a poster: its name has 1 to 32 letters,
-// digits, _ and -.
-func KFPoster(name string) string { return "p=" + name }
-
-// kfSource is what a source looks like.
+// kfSource is what a source looks like: see [store.KFGroupSource] and
+// [store.KFPosterSource].
 var kfSource = regexp.MustCompile(`^(?:g=[1-9][0-9]{0,18}|p=[0-9A-Za-z_-]{1,32})$`)
 
 func notSceneRune(r rune) bool {

@@ -3,6 +3,7 @@ package wecom
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,17 +15,20 @@ const (
 	kfMargin    = time.Minute    // by which we keep clear of its end, for clocks that differ
 	kfAllowance = 5              // messages in a window; each message of the customer begins a new one
 	kfMaxParts  = 2              // of a text that is too long for one message
+
+	kfMaxResends = 3 // of a message that did not arrive, when an operator wants it
 )
 
 // Send sends text to the customer of lane, which is
 // kf/<open_kfid>/<external_userid>. A short text comes with the menu. It keeps
 // to the platform's rules: 5 messages within 48 h of the customer's last, and
 // none while staff serve; what they forbid is an *APIError of ClassData, with
-// the code that the platform would have answered. receipt is the message's
-// msgid.
+// the code that the platform would have answered. receipt holds the msgids of
+// the messages that the text was sent as, with blanks between them.
 //
-// key makes the msgid, so that a message whose outcome is unknown can be sent
-// again with the same key without arriving twice. The platform has not
+// key makes the msgids, so that a message whose outcome is unknown can be sent
+// again with the same key without arriving twice; one of which the platform
+// said later that it did not arrive gets another. The platform has not
 // published with which code it refuses the second: whatever it refuses the
 // message with after a try of unknown outcome, but for the rules above, is
 // taken for that.
@@ -42,7 +46,7 @@ func (k *KF) Send(ctx context.Context, lane, text, key string) (receipt string, 
 	if err := s.book(ctx, key, len(SplitText(text, MaxKfTextBytes))); err != nil {
 		return "", err
 	}
-	for i, part := range k.parts(text, len(s.sends)) {
+	for i, part := range k.parts(text, len(s.sends), s.menu) {
 		if s.sends[i].State == store.KFSent {
 			continue
 		}
@@ -55,15 +59,19 @@ func (k *KF) Send(ctx context.Context, lane, text, key string) (receipt string, 
 			return "", err
 		}
 	}
-	return s.sends[0].ID, nil
+	var ids []string
+	for _, send := range s.sends {
+		ids = append(ids, send.ID)
+	}
+	return strings.Join(ids, " "), nil
 }
 
 // parts returns text as n messages, of which the last says so if there was
-// more.
-func (k *KF) parts(text string, n int) []kfMessage {
+// more. A single short one offers the menu.
+func (k *KF) parts(text string, n int, menu []string) []kfMessage {
 	if n == 1 {
 		if len(text) <= maxKFMenuHead {
-			return []kfMessage{k.menuMessage(text)}
+			return []kfMessage{menuMessage(text, menu)}
 		}
 		if len(text) <= MaxKfTextBytes {
 			return []kfMessage{kfText(text)}
@@ -92,22 +100,31 @@ func (k *KF) parts(text string, n int) []kfMessage {
 type kfSending struct {
 	*KF
 	account, customer string
+	menu              []string
 	sends             []store.KFSend // the messages it is sent as
 	doubtful          []bool         // whether an earlier try may have arrived
 }
 
 // book reserves messages of the customer's allowance, at most want, before they
 // are sent: a crash can only lose some. What an earlier try has booked is used
-// again.
+// again, unless the platform said that it did not arrive.
 func (s *kfSending) book(ctx context.Context, key string, want int) error {
 	now := s.Now()
-	var ids []string
-	for i := range kfMaxParts {
-		ids = append(ids, kfMsgID("kf", s.account, key, i))
+	var ids []string // of the first part's tries, then of the second's
+	for part := range kfMaxParts {
+		ids = append(ids, kfMsgID("kf", s.account, key, part))
+		for again := range kfMaxResends {
+			ids = append(ids, kfMsgID("kf again", s.account, key, part, again))
+		}
 	}
 	return s.Store.Update(ctx, func(tx *store.Tx) error {
 		ctx := tx.Context()
 		s.sends, s.doubtful = nil, nil
+		settings, err := tx.KFSettings(ctx)
+		if err != nil {
+			return err
+		}
+		s.menu = settings.Menu
 		talk, err := tx.LockKFSession(ctx, s.account, s.customer)
 		if err != nil {
 			return err
@@ -116,24 +133,42 @@ func (s *kfSending) book(ctx context.Context, key string, want int) error {
 		if err != nil {
 			return err
 		}
-		for _, id := range ids {
-			if send, again := booked[id]; again {
-				s.sends, s.doubtful = append(s.sends, send), append(s.doubtful, true)
+		var fresh []store.KFSend
+		add := func(id string) {
+			send, again := booked[id]
+			if !again {
+				send = store.KFSend{ID: id, Account: s.account, Customer: s.customer, BookedAt: now, State: store.KFSending}
+				fresh = append(fresh, send)
+			}
+			s.sends, s.doubtful = append(s.sends, send), append(s.doubtful, again)
+		}
+		for tries := range slices.Chunk(ids, 1+kfMaxResends) {
+			if _, begun := booked[tries[0]]; !begun {
+				continue
+			}
+			next := slices.IndexFunc(tries, func(id string) bool { return booked[id].State != store.KFFailed })
+			if next < 0 {
+				return badData(opKFSend, "not sent: it did not arrive %d times", len(tries))
+			}
+			add(tries[next])
+		}
+		first, needs := len(s.sends) == 0, len(fresh)
+		if first {
+			needs = 1 // at least
+		}
+		if refusal := whyNot(talk, now, needs); refusal != nil && !s.done() {
+			return refusal
+		}
+		if first {
+			for part := range min(want, kfMaxParts, kfAllowance-talk.Sent) {
+				add(ids[part*(1+kfMaxResends)])
 			}
 		}
-		if refused := s.refused(talk, now); refused != nil && !s.done() {
-			return refused
-		}
-		if len(s.sends) > 0 {
+		if len(fresh) == 0 {
 			return nil
 		}
-		n := min(want, kfMaxParts, kfAllowance-talk.Sent)
-		for _, id := range ids[:n] {
-			s.sends = append(s.sends, store.KFSend{ID: id, Account: s.account, Customer: s.customer, BookedAt: now, State: store.KFSending})
-			s.doubtful = append(s.doubtful, false)
-		}
-		talk.Sent += n
-		if err := tx.AddKFSends(ctx, s.sends); err != nil {
+		talk.Sent += len(fresh)
+		if err := tx.AddKFSends(ctx, fresh); err != nil {
 			return err
 		}
 		return tx.SetKFSession(ctx, talk)
@@ -150,15 +185,16 @@ func (s *kfSending) done() bool {
 	return len(s.sends) > 0
 }
 
-// refused returns why nothing may be sent to the customer, or nil.
-func (s *kfSending) refused(talk store.KFSession, now time.Time) error {
+// whyNot returns why so many messages may not be sent to the customer, or nil.
+// Of a talk that was erased nothing is known: the platform will say.
+func whyNot(talk store.KFSession, now time.Time, messages int) error {
 	refuse := func(code int, why string) error { return &APIError{Op: opKFSend, Code: code, Msg: why} }
 	switch {
 	case talk.State.Attended():
 		return refuse(codeKFWrongState, "not sent: staff serve the customer")
-	case now.Sub(talk.HeardAt) >= kfWindow-kfMargin:
+	case !talk.HeardAt.Equal(store.AtOnce) && now.Sub(talk.HeardAt) >= kfWindow-kfMargin:
 		return refuse(codeKFTooLate, "not sent: the customer has not written for 48 h")
-	case len(s.sends) == 0 && talk.Sent >= kfAllowance:
+	case messages > 0 && talk.Sent+messages > kfAllowance:
 		return refuse(codeKFOverFive, "not sent: 5 messages since the customer wrote last")
 	}
 	return nil

@@ -29,12 +29,7 @@ type KFConfig struct {
 	Engine Engine
 
 	Secret []byte // signs links; a change makes the old ones nobody's
-	Hours  string // when staff serve, told to customers who ask in vain, such as "每天 10:00–22:00"; may be empty
 	Page   string // address of the member page, for what is too long for a chat; may be empty
-
-	// Menu is what short answers offer to say with one tap: at most 9 words.
-	// Nil means 签到, 积分 and 抽奖. 转人工 is added to it.
-	Menu []string
 
 	Now func() time.Time
 	Log *slog.Logger
@@ -56,7 +51,6 @@ type KF struct {
 	readers  []*kfReader
 	owner    string
 	sceneKey []byte
-	menu     []kfMenuItem
 	probe    func(point string) error // for crash tests; an error stops the work at that point
 }
 
@@ -69,25 +63,9 @@ const kfHumanID = "human"
 // NewKF returns the service accounts.
 func NewKF(c KFConfig) (*KF, error) {
 	k := &KF{KFConfig: c, probe: func(string) error { return nil }}
-	if k.Menu == nil {
-		k.Menu = []string{"签到", "积分", "抽奖"}
-	}
 	var errs []error
 	if len(c.Secret) == 0 {
 		errs = append(errs, errors.New("wecom: 微信客服 needs a secret that signs links"))
-	}
-	if len(k.Menu) >= maxKFMenuItems {
-		errs = append(errs, fmt.Errorf("wecom: a menu of %d words, at most %d", len(k.Menu), maxKFMenuItems-1))
-	}
-	for i, word := range append(k.Menu[:len(k.Menu):len(k.Menu)], kfHuman) {
-		id := fmt.Sprint("say-", i+1)
-		if word == kfHuman {
-			id = kfHumanID
-		}
-		if word == "" || len(word) > maxKFMenuItem {
-			errs = append(errs, fmt.Errorf("wecom: menu word %q, want 1 to %d bytes", word, maxKFMenuItem))
-		}
-		k.menu = append(k.menu, kfMenuItem{Type: "click", Click: kfClick{ID: id, Content: word}})
 	}
 	for _, account := range c.Accounts {
 		if account == "" || len(account) > 64 || strings.ContainsFunc(account, notSceneRune) {
@@ -141,10 +119,24 @@ func kfMsgID(parts ...any) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:24])
 }
 
-// menuMessage returns a message that offers the menu below text, of which as
-// much is shown as fits.
-func (k *KF) menuMessage(text string) kfMessage {
-	return kfMessage{MsgType: typeKFMenu, Menu: &kfMenu{Head: fit(text, maxKFMenuHead), List: k.menu}}
+// settings returns what operators have decided.
+func (k *KF) settings(ctx context.Context) (settings store.KFSettings, err error) {
+	err = k.Store.View(ctx, func(tx *store.Tx) (err error) {
+		settings, err = tx.KFSettings(tx.Context())
+		return err
+	})
+	return settings, err
+}
+
+// menuMessage returns a message that offers to say the words, and 转人工, below
+// text, of which as much is shown as fits.
+func menuMessage(text string, words []string) kfMessage {
+	var list []kfMenuItem
+	for i, word := range words {
+		list = append(list, kfMenuItem{Type: "click", Click: kfClick{ID: fmt.Sprint("say-", i+1), Content: word}})
+	}
+	list = append(list, kfMenuItem{Type: "click", Click: kfClick{ID: kfHumanID, Content: kfHuman}})
+	return kfMessage{MsgType: typeKFMenu, Menu: &kfMenu{Head: fit(text, maxKFMenuHead), List: list}}
 }
 
 func kfText(text string) kfMessage {

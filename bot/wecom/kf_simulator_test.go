@@ -118,7 +118,7 @@ func TestKFOnTheSimulator(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	link, err := kf.Link(base, wecom.KFGroup(17))
+	link, err := kf.Link(base, store.KFGroupSource(17))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -83,7 +83,7 @@ func (k *KF) sessionChanged(ctx context.Context, e kfEntry) error {
 			return err
 		}
 		if e.Event.MsgCode != "" {
-			k.sendOnEvent(ctx, e, e.Event.MsgCode, k.menuMessage(kfGoodbye))
+			return k.sendOnEvent(ctx, e, e.Event.MsgCode, kfGoodbye)
 		}
 	}
 	return nil
@@ -210,9 +210,13 @@ func (h *handover) run(ctx context.Context) error {
 		return err
 	}
 	if len(serving) == 0 {
+		settings, err := h.settings(ctx)
+		if err != nil {
+			return err
+		}
 		text := kfNobody
-		if h.Hours != "" {
-			text += "服务时间：" + h.Hours + "。"
+		if settings.Hours != "" {
+			text += "服务时间：" + settings.Hours + "。"
 		}
 		return h.stay(ctx, text+"您的话我们会留着，届时再说一次“转人工”就好。")
 	}

@@ -63,17 +63,20 @@ type kfPlatform struct {
 	ids      map[string]bool // used msgids
 	got      []string        // "customer text" or "code text", in order
 	menus    int             // of them with a menu
+	menu     []string        // of the last one
 	cut      int             // answers of send_msg that get lost
 	sends    int             // calls of send_msg and send_msg_on_event
 	busyAt   int             // the number of the call that finds the platform busy
 	failing  map[string]int  // errcodes by op
+	address  string          // of the account
+	asked    int             // calls for it that were answered
 }
 
 func newKFPlatform(t *testing.T) *kfPlatform {
 	return &kfPlatform{
 		t: t, now: kfNoon, page: 1000, tokens: map[string]bool{}, state: map[string]int{}, servicer: map[string]string{},
 		count: map[string]int{}, heard: map[string]time.Time{}, codes: map[string]bool{}, staff: map[string]int{},
-		away: map[string]bool{}, ids: map[string]bool{}, failing: map[string]int{},
+		away: map[string]bool{}, ids: map[string]bool{}, failing: map[string]int{}, address: scene,
 	}
 }
 
@@ -183,7 +186,8 @@ func (p *kfPlatform) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case opKFCustomers:
 		json.NewEncoder(w).Encode(map[string]any{"errcode": 0, "customer_list": p.people})
 	case opKFContactWay:
-		fmt.Fprintf(w, `{"errcode":0,"url":%q}`, scene)
+		p.asked++
+		fmt.Fprintf(w, `{"errcode":0,"url":%q}`, p.address)
 	default:
 		p.t.Errorf("unexpected call of %s", op)
 	}
@@ -256,6 +260,10 @@ func (p *kfPlatform) send(w http.ResponseWriter, body []byte) {
 		}
 		if m.MsgType == typeKFMenu {
 			p.menus++
+			p.menu = nil
+			for _, item := range m.Menu.List {
+				p.menu = append(p.menu, item.Click.Content)
+			}
 		}
 		p.got = append(p.got, to+" "+text)
 		if p.cut > 0 {
@@ -318,7 +326,7 @@ func (w *kfWorld) start(rt http.RoundTripper) {
 		w.Fatal(err)
 	}
 	w.kf, err = NewKF(KFConfig{
-		Accounts: []string{wk}, Store: w.db, API: api, Secret: []byte("links"), Hours: "每天 10:00–22:00",
+		Accounts: []string{wk}, Store: w.db, API: api, Secret: []byte("links"),
 		Page: "https://fans.example.com/m/", Now: w.clock, Log: log,
 	})
 	if err != nil {
@@ -371,6 +379,9 @@ func newKFWorld(t *testing.T, db *store.Store) *kfWorld {
 		if _, err := tx.MallNamed(tx.Context(), "南湖店"); err != nil {
 			return err
 		}
+		if err := tx.SetKFSettings(tx.Context(), store.KFSettings{Hours: "每天 10:00–22:00", Menu: []string{"签到", "积分"}}); err != nil {
+			return err
+		}
 		return tx.AddOperator(tx.Context(), store.Operator{UserID: "owner", Name: "店长", Role: store.Owner, CreatedAt: kfNoon})
 	})
 	return w
@@ -408,6 +419,9 @@ func (w *kfWorld) post() (errs []error) {
 				return err
 			}
 			slices.SortFunc(posts, func(a, b store.Post) int { return int(a.ID - b.ID) })
+			if err := tx.AddLanes(tx.Context(), []string{posts[0].Lane}, w.clock()); err != nil {
+				return err
+			}
 			return tx.StartPosts(tx.Context(), []int64{posts[0].ID})
 		})
 		if len(posts) == 0 {
@@ -511,7 +525,7 @@ func TestKFStory(t *testing.T) {
 		}
 		w.staff = map[string]int{"zhangsan": 0, "lisi": 1}
 		w.people = []kfCustomer{{"wmA", "小王", "uA"}, {"wmSTRANGER", "谁", ""}}
-		link, err := w.kf.Link(scene, KFGroup(17))
+		link, err := w.kf.Link(scene, store.KFGroupSource(17))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -744,7 +758,7 @@ func TestKFFullPage(t *testing.T) {
 
 func TestKFWelcome(t *testing.T) {
 	w := runningKF(t, storetest.Open(t))
-	good := w.kf.sceneParam(KFPoster("door"))
+	good := w.kf.sceneParam(store.KFPosterSource("door"))
 	w.enter("wmA", good)
 	w.wait(19 * time.Second)
 	w.enter("wmB", strings.Replace(good, "door", "exit", 1))
@@ -791,8 +805,8 @@ func TestKFLinks(t *testing.T) {
 	if s, ok := other.source(k.sceneParam("g=1")); ok {
 		t.Errorf("source signed with another secret = %q", s)
 	}
-	if _, err := NewKF(KFConfig{Store: k.Store, Accounts: []string{"客服"}, Menu: make([]string, 10)}); err == nil ||
-		!strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), "客服") || !strings.Contains(err.Error(), "10 words") {
+	if _, err := NewKF(KFConfig{Store: k.Store, Accounts: []string{"客服"}}); err == nil ||
+		!strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), "客服") {
 		t.Errorf("NewKF = %v, want every problem", err)
 	}
 }
@@ -1042,6 +1056,7 @@ func TestKFEvents(t *testing.T) {
 	w.event("servicer_status_change", "", `,"servicer_userid":"a","status":1`)
 	sent := kfMsgID("kf", wk, store.Key("reply", kfMessageKey(wk, id)), 0)
 	w.event("msg_send_fail", "wmA", fmt.Sprintf(`,"fail_msgid":%q,"fail_type":10`, sent))
+	w.event("msg_send_fail", "wmA", `,"fail_type":10`) // of no message
 	w.pull()
 	if d := w.decision(id); d.Text != "" {
 		t.Errorf("recalled message = %q, want it forgotten", d.Text)
@@ -1237,6 +1252,215 @@ func TestKFContactWay(t *testing.T) {
 	if _, err := w.kf.API.KFContactWay(t.Context(), wk, "商场"); apiError(t, err).Class() != ClassData {
 		t.Errorf("KFContactWay of a bad scene = %v", err)
 	}
+}
+
+// Operators decide what the menu offers; it counts from the next message on.
+func TestKFSettings(t *testing.T) {
+	w := runningKF(t, storetest.Open(t))
+	w.says("wmA", "积分", "wmA ")
+	if want := []string{"签到", "积分", kfHuman}; !slices.Equal(w.menu, want) {
+		t.Errorf("menu = %v, want %v", w.menu, want)
+	}
+	w.update(func(tx *store.Tx) error { return tx.SetKFSettings(tx.Context(), store.KFSettings{}) })
+	w.says("wmA", "转人工", "wmA "+kfNobody+"您的话")
+	w.enter("wmB", "")
+	w.pull()
+	w.want("WELCOME-wmB 你好！")
+	if want := []string{kfHuman}; !slices.Equal(w.menu, want) {
+		t.Errorf("menu = %v, want %v", w.menu, want)
+	}
+}
+
+// failed is the platform's word that a post did not arrive, for one of the
+// messages that it was sent as.
+func (w *kfWorld) failed(p store.Post, message, failType int) {
+	w.Helper()
+	w.event("msg_send_fail", "wmA", fmt.Sprintf(`,"fail_msgid":%q,"fail_type":%d`, strings.Fields(p.Receipt)[message], failType))
+	w.pull()
+}
+
+// newest returns the post that was written last.
+func (w *kfWorld) newest() (p store.Post) {
+	w.Helper()
+	w.update(func(tx *store.Tx) error {
+		posts, err := tx.Posts(tx.Context(), store.PostFilter{Limit: 1})
+		p = posts[0]
+		return err
+	})
+	return p
+}
+
+// A post that the platform took and later could not deliver is failed, and can
+// be sent again as another message.
+func TestKFSendFailed(t *testing.T) {
+	eachKF(t, func(w *kfWorld) {
+		w.says("wmA", "积分", "wmA ")
+		earlier := w.newest()
+		w.says("wmA", "长文 150", "wmA （1/2）", "wmA （2/2）")
+		p := w.newest()
+		if p.State != store.PostSent || len(strings.Fields(p.Receipt)) != 2 {
+			w.Fatalf("post = %+v, want it sent as two messages", p)
+		}
+		again := func(want ...string) {
+			w.Helper()
+			w.update(func(tx *store.Tx) error {
+				queued, err := tx.RetryPost(tx.Context(), p.ID, w.clock())
+				if !queued {
+					w.Error("the post cannot be sent again")
+				}
+				return err
+			})
+			if errs := w.post(); len(errs) > 0 {
+				w.Errorf("sending again: %v", errs)
+			}
+			w.want(want...)
+		}
+		old := p
+		w.failed(p, 1, 6)
+		if p = w.newest(); p.State != store.PostFailed || p.Reason != failWords(6) {
+			w.Fatalf("post after the news = %+v", p)
+		}
+		again("wmA （2/2）") // the first part has arrived
+		if p = w.newest(); p.State != store.PostSent || p.Receipt == old.Receipt {
+			w.Fatalf("post after 重发 = %+v, want it sent as another message", p)
+		}
+		w.failed(old, 1, 6) // the old news once more
+		if p = w.newest(); p.State != store.PostSent {
+			w.Errorf("post after old news = %+v, want it sent", p)
+		}
+		if s := w.session("wmA"); s.Sent != 3 {
+			w.Errorf("sent = %d, want 3 of the allowance used", s.Sent)
+		}
+		w.update(func(tx *store.Tx) error {
+			got, err := tx.Post(tx.Context(), earlier.ID)
+			if got.State != store.PostSent {
+				w.Errorf("an earlier post = %+v, want it untouched", got)
+			}
+			return err
+		})
+
+		// The allowance holds for what is sent again, too.
+		for i := range 2 {
+			if _, err := w.kf.Send(w.Context(), kfLane(wk, "wmA"), "通知", fmt.Sprint(i)); err != nil {
+				w.Fatal(err)
+			}
+		}
+		w.failed(p, 0, 10)
+		w.update(func(tx *store.Tx) error {
+			_, err := tx.RetryPost(tx.Context(), p.ID, w.clock())
+			return err
+		})
+		if errs := w.post(); len(errs) != 1 || apiError(w.T, errs[0]).Code != codeKFOverFive {
+			w.Errorf("sending again without allowance = %v", errs)
+		}
+	})
+}
+
+// A message that never arrives is not sent for ever.
+func TestKFSendFailsAlways(t *testing.T) {
+	w := runningKF(t, storetest.Open(t))
+	send := func() (string, error) { return w.kf.Send(t.Context(), kfLane(wk, "wmA"), "通知", "k") }
+	w.says("wmA", "积分", "wmA ")
+	seen := map[string]bool{}
+	for range 1 + kfMaxResends {
+		w.says("wmA", "积分", "wmA ")
+		id, err := send()
+		if err != nil || seen[id] {
+			t.Fatalf("Send = %q, %v; want an id of its own", id, err)
+		}
+		seen[id] = true
+		w.event("msg_send_fail", "wmA", fmt.Sprintf(`,"fail_msgid":%q,"fail_type":0`, id))
+		w.pull()
+		w.want("wmA 通知")
+	}
+	if _, err := send(); apiError(t, err).Class() != ClassData {
+		t.Errorf("Send = %v, want it refused", err)
+	}
+}
+
+func TestKFFailWords(t *testing.T) {
+	words := map[string]int{}
+	for failType := range 15 {
+		text := failWords(failType)
+		if !strings.HasPrefix(text, "没有送达：") {
+			t.Errorf("failWords(%d) = %q", failType, text)
+		}
+		words[text]++
+	}
+	if len(words) != 14 { // 7 and 9 are the same
+		t.Errorf("%d reasons for 15 types, want 14: %v", len(words), words)
+	}
+}
+
+// The address of an account is asked for until the platform tells it, once an
+// hour, and never again then.
+func TestKFAddress(t *testing.T) {
+	eachKF(t, func(w *kfWorld) {
+		r := w.kf.readers[0]
+		find := func() (a store.KFAccount) {
+			w.Helper()
+			w.turn()
+			w.kf.findAddress(w.Context(), r)
+			w.update(func(tx *store.Tx) error {
+				known, err := tx.KFAccountsOf(tx.Context(), []string{wk})
+				a = known[wk]
+				return err
+			})
+			return a
+		}
+		w.failing[opKFContactWay] = -1 // busy
+		if a := find(); !a.ContactAgainAt.Equal(w.clock().Add(kfEvery)) {
+			w.Errorf("account = %+v, want it asked for again in a minute", a)
+		}
+		w.wait(kfEvery)
+		w.failing[opKFContactWay] = 48007
+		a := find()
+		if a.ContactURL != "" || !strings.Contains(a.ContactProblem, "通过 API 管理微信客服账号") || !a.ContactAgainAt.Equal(w.clock().Add(kfAskAgain)) {
+			w.Errorf("account = %+v, want why its address is not known", a)
+		}
+		delete(w.failing, opKFContactWay)
+		w.address = "https://example.com/without-a-scene"
+		w.wait(kfAskAgain - time.Second)
+		if find(); w.asked != 0 {
+			w.Errorf("asked again %d times within the hour", w.asked)
+		}
+		w.wait(time.Second)
+		if a = find(); w.asked != 1 || a.ContactURL != "" || !strings.Contains(a.ContactProblem, "without-a-scene") {
+			w.Errorf("account = %+v, want a word on the address that is none", a)
+		}
+		w.address = scene
+		w.wait(kfAskAgain)
+		if a = find(); a.ContactURL != scene || a.ContactProblem != "" {
+			w.Errorf("account = %+v, want its address", a)
+		}
+		w.wait(24 * time.Hour)
+		find()
+		w.start(w.kf.API.cfg.HTTP) // and not after a start
+		r = w.kf.readers[0]
+		if find(); w.asked != 2 {
+			w.Errorf("asked %d times, want not again", w.asked)
+		}
+		if n := strings.Count(w.out.String(), "address of a service account not known"); n != 3 {
+			w.Errorf("%d words in the log, want one for each reason:\n%s", n, w.out.String())
+		}
+	})
+}
+
+// Who was erased can still be answered: the platform knows whether they wrote.
+func TestKFSendAfterErasing(t *testing.T) {
+	w := runningKF(t, storetest.Open(t))
+	w.says("wmA", "积分", "wmA ")
+	w.update(func(tx *store.Tx) error {
+		m, err := tx.MemberByIdentity(tx.Context(), store.ExternalUserID, "wmA")
+		if err != nil {
+			return err
+		}
+		return tx.EraseKF(tx.Context(), m.ID)
+	})
+	if _, err := w.kf.Send(t.Context(), kfLane(wk, "wmA"), "已经删除", "bye"); err != nil {
+		t.Error(err)
+	}
+	w.want("wmA 已经删除")
 }
 
 func FuzzKFEntry(f *testing.F) {

@@ -2,18 +2,16 @@ package draw
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"html/template"
 	"net/url"
 	"strconv"
 
-	"github.com/skip2/go-qrcode"
-
 	"qunbot/drawproof"
 	"qunbot/store"
 	"qunbot/web/portal"
+	"qunbot/web/style"
 )
 
 // memberPage is the members' page: draws to enter, those that are over, and
@@ -74,7 +72,7 @@ func (f *feature) loadMember(ctx context.Context, tx *store.Tx, v portal.Visit) 
 		won[p.DrawID] = true
 		shown := memberPrize{prize: p, Ready: p.Claimable(v.Now), LastDay: f.dayWords(p.LastDay(f.Zone))}
 		if shown.Ready {
-			if shown.QR, err = qr(v.Base + "/console/claims?code=" + url.QueryEscape(p.Code)); err != nil {
+			if shown.QR, err = style.QR(v.Base + "/console/claims?code=" + url.QueryEscape(p.Code)); err != nil {
 				return nil, err
 			}
 		}
@@ -114,20 +112,6 @@ func (m memberDraw) StateWords() string {
 		return "已经到点，正在截止"
 	}
 	return stateWords(m.Draw)
-}
-
-// qr returns text as a picture that a phone can scan at arm's length.
-func qr(text string) (template.URL, error) {
-	code, err := qrcode.New(text, qrcode.Medium)
-	if err != nil {
-		return "", fmt.Errorf("make a QR code: %w", err)
-	}
-	code.DisableBorder = true // the page leaves room around it
-	png, err := code.PNG(480)
-	if err != nil {
-		return "", fmt.Errorf("make a QR code: %w", err)
-	}
-	return template.URL("data:image/png;base64," + base64.StdEncoding.EncodeToString(png)), nil
 }
 
 // postMember enters the draw whose number was pressed.

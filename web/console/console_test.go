@@ -547,6 +547,30 @@ func TestPagesLookAsTheyShould(t *testing.T) {
 	golden(t, "audit", body)
 }
 
+func TestMemberShowsWhereTheyCameFrom(t *testing.T) {
+	s := open(t)
+	s.signIn(store.Analyst)
+	s.fill()
+	const member = "/console/members/1"
+	s.Lacks("never came", s.Get(member), "从哪里来")
+	came := func(source string, at time.Time) string {
+		t.Helper()
+		s.update(func(tx *store.Tx) error { return tx.NoteKFTouch(tx.Context(), 1, source, at) })
+		return s.Get(member)
+	}
+	page := came(store.KFGroupSource(1), noon.Add(-time.Hour))
+	s.Holds("from a group", page, `<dt>从哪里来客服</dt><dd><a href="/console/groups/1">`, "1 小时前")
+	s.Lacks("from a group", page, "最近从哪里来")
+	s.update(func(tx *store.Tx) error {
+		_, err := tx.AddKFPoster(tx.Context(), store.KFPoster{Code: "door", Label: "一楼北门", CreatedAt: noon})
+		return err
+	})
+	s.Holds("from a poster", came(store.KFPosterSource("door"), noon), "最早从哪里来客服", "<dt>最近从哪里来</dt><dd>海报“一楼北门”<br>")
+	s.update(func(tx *store.Tx) error { return tx.DeleteKFPoster(tx.Context(), "door") })
+	s.Holds("from a poster that is gone", s.Get(member), "已删的海报 door")
+	s.Holds("from a group that is gone", came(store.KFGroupSource(999), noon.Add(time.Minute)), "<dd>群 999<br>")
+}
+
 func TestGroupWebhook(t *testing.T) {
 	s := open(t)
 	s.signIn(store.Manager)

@@ -2,10 +2,12 @@ package console
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"qunbot/store"
@@ -360,6 +362,9 @@ func member(ctx context.Context, tx *store.Tx, v Visit) (any, error) {
 		return nil, err
 	}
 	data.Known = known[id]
+	if data.Came, err = cameFrom(ctx, tx, id); err != nil {
+		return nil, err
+	}
 	lots, err := tx.OpenLots(ctx, id)
 	if err != nil {
 		return nil, err
@@ -379,8 +384,61 @@ type memberView struct {
 	Member  store.MemberRow
 	Groups  []store.Group
 	Known   store.Identity
+	Came    []origin  // through which links to 微信客服: the first, and the last if it is another
 	NextOut store.Lot // the points that expire next
 	Rows    Rows[store.Entry]
+}
+
+// origin is where a member came from to 微信客服.
+type origin struct {
+	Label string // which time it was
+	Text  string
+	Group int64 // 0: it was no group
+	At    time.Time
+}
+
+func cameFrom(ctx context.Context, tx *store.Tx, member int64) ([]origin, error) {
+	t, err := tx.KFTouchOf(ctx, member)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	came := []origin{{Label: "从哪里来客服", At: t.FirstAt}}
+	sources := []string{t.FirstSource}
+	if t.LastSource != t.FirstSource {
+		came[0].Label = "最早从哪里来客服"
+		came = append(came, origin{Label: "最近从哪里来", At: t.LastAt})
+		sources = append(sources, t.LastSource)
+	}
+	for i, source := range sources {
+		group, poster := store.KFSourceOf(source)
+		if poster != "" {
+			p, err := tx.KFPoster(ctx, poster)
+			switch {
+			case errors.Is(err, store.ErrNotFound):
+				came[i].Text = "已删的海报 " + poster
+			case err != nil:
+				return nil, err
+			default:
+				came[i].Text = "海报“" + p.Label + "”"
+			}
+			continue
+		}
+		names, err := tx.GroupNames(ctx, []int64{group})
+		if err != nil {
+			return nil, err
+		}
+		came[i].Text = "群 " + strconv.FormatInt(group, 10)
+		if name, there := names[group]; there {
+			came[i].Group = group
+			if name != "" {
+				came[i].Text = name
+			}
+		}
+	}
+	return came, nil
 }
 
 // Heading implements Headed.
