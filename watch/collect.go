@@ -76,7 +76,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
 	}
 	gauge(queueDesc, float64(c.Progress().Waiting))
-	_, _, offset := c.Pulse.state()
+	_, offset, _ := c.Pulse.state()
 	gauge(offsetDesc, offset.Seconds())
 	for pool, s := range c.Store.Pools() {
 		gauge(connectionsDesc, float64(s.InUse), pool, "in use")

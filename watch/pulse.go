@@ -173,10 +173,10 @@ func (p *Pulse) readOffset(ctx context.Context) (time.Duration, error) {
 	return p.offset, nil
 }
 
-// state returns the last beat that was stored, why the next one was not, and
-// how far the clock is ahead of the database's.
-func (p *Pulse) state() (beatAt time.Time, err error, offset time.Duration) {
+// state returns the last beat that was stored, how far the clock is ahead of the
+// database's, and why the next beat was not stored.
+func (p *Pulse) state() (beatAt time.Time, offset time.Duration, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.beatAt, p.err, p.offset
+	return p.beatAt, p.offset, p.err
 }

@@ -99,7 +99,7 @@ func (r *Ready) run(ctx context.Context, now time.Time) []check {
 		stuck, err = tx.StuckPosts(tx.Context(), now.Add(-stuckAfter), 1000)
 		return err
 	})
-	beatAt, beatErr, offset := r.Pulse.state()
+	beatAt, offset, beatErr := r.Pulse.state()
 	checks := []check{
 		databaseCheck(err, beatErr, beatAt, r.Pulse.Clock()),
 		engineCheck(r.Progress(), now),
