@@ -41,6 +41,9 @@ func (c backupCommand) Run(p process) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("找不到数据库文件 %s：相对路径从运行命令的文件夹算起，请在服务运行的那个文件夹里运行（%w）", strconv.Quote(o.DSN), err)
 	}
+	if errors.Is(err, store.ErrNoSchema) {
+		return fmt.Errorf("数据库是空的，没有什么可以备份：请检查设置里的 database.dsn 是不是服务用的那一个（%w）", err)
+	}
 	if err != nil {
 		return explain(err)
 	}

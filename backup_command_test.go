@@ -58,6 +58,12 @@ func TestBackupAndRestore(t *testing.T) {
 		if _, err := os.Stat(key); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("a backup of nothing made a key: %v", err)
 		}
+		if o.Driver == "mysql" {
+			if err := saveKey(key, newKey()); err != nil {
+				t.Fatal(err)
+			}
+			try("", "数据库是空的", "backup", "--out", file("a"))
+		}
 		try("数据库已是最新", "", "migrate")
 		award(t, o, 10)
 		try("读回核对", "", "backup", "--out", file("a"))

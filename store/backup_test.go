@@ -238,6 +238,12 @@ func TestRestoreThatIsCutOff(t *testing.T) {
 			}
 		} else if !errors.Is(err, store.ErrHalfRestored) {
 			t.Fatalf("Open of half a restore = %v, want %v", err, store.ErrHalfRestored)
+		} else {
+			o.AsIs = true
+			if _, err := store.Open(t.Context(), o); !errors.Is(err, store.ErrHalfRestored) {
+				t.Errorf("Open of half a restore as it is = %v, want %v", err, store.ErrHalfRestored)
+			}
+			o.AsIs = false
 		}
 		if _, err := store.Restore(t.Context(), path, o, store.RestoreOptions{Overwrite: true, Now: clock}); err != nil {
 			t.Fatal(err)

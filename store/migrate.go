@@ -17,6 +17,22 @@ var ErrNewer = errors.New("made by a newer qunbot")
 // ErrHalfRestored is returned for a database on which a restore was cut off.
 var ErrHalfRestored = errors.New("the database holds half a restore")
 
+// ErrNoSchema is returned for a database that is to be used as it is and has
+// no tables of ours.
+var ErrNoSchema = errors.New("the database has no tables of qunbot")
+
+// whole returns an error unless there is a schema, and no restore at work.
+func (s *Store) whole(ctx context.Context) error {
+	tables := s.write.WithContext(ctx).Migrator()
+	if tables.HasTable(restoringTable) {
+		return ErrHalfRestored
+	}
+	if !tables.HasTable("migrations") {
+		return ErrNoSchema
+	}
+	return nil
+}
+
 // migrations is the history of the schema, in order. A step that has landed is
 // never edited: it holds its own copy of what it makes.
 func migrations() []*gormigrate.Migration {

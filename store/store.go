@@ -92,6 +92,10 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	s.limitConnections()
 	if o.AsIs {
+		if err := s.whole(ctx); err != nil {
+			s.Close()
+			return nil, err
+		}
 		return s, nil
 	}
 	if err := s.migrate(ctx); err != nil {

@@ -153,31 +153,30 @@ func TestFailureIsToldAndShownAndDeletesNothing(t *testing.T) {
 }
 
 func TestBackupNow(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, db *store.Store) {
-		w := newWorld(t, db, t.TempDir())
-		post := func() error {
-			return db.Update(t.Context(), func(tx *store.Tx) error {
-				_, err := w.feature.Console[0].Post(tx.Context(), tx, console.Visit{Now: w.now})
-				return err
-			})
-		}
-		if err := post(); err != nil {
-			t.Fatal(err)
-		}
-		err := db.Update(t.Context(), func(tx *store.Tx) error {
-			list, err := w.jobs.List(tx.Context(), tx)
-			if err != nil || !list[0].Next.Equal(w.now) {
-				t.Errorf("next = %v, %v, want now", list[0].Next, err)
-			}
-			return w.jobs.Pause(tx.Context(), tx, "backup.create")
+	db := storetest.Open(t)
+	w := newWorld(t, db, t.TempDir())
+	post := func() error {
+		return db.Update(t.Context(), func(tx *store.Tx) error {
+			_, err := w.feature.Console[0].Post(tx.Context(), tx, console.Visit{Now: w.now})
+			return err
 		})
-		if err != nil {
-			t.Fatal(err)
+	}
+	if err := post(); err != nil {
+		t.Fatal(err)
+	}
+	err := db.Update(t.Context(), func(tx *store.Tx) error {
+		list, err := w.jobs.List(tx.Context(), tx)
+		if err != nil || !list[0].Next.Equal(w.now) {
+			t.Errorf("next = %v, %v, want now", list[0].Next, err)
 		}
-		if err := post(); err == nil || !strings.Contains(err.Error(), "暂停") {
-			t.Errorf("post while it is paused = %v, want it to say so", err)
-		}
+		return w.jobs.Pause(tx.Context(), tx, "backup.create")
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := post(); err == nil || !strings.Contains(err.Error(), "暂停") {
+		t.Errorf("post while it is paused = %v, want it to say so", err)
+	}
 }
 
 func TestBackupsThatAreOff(t *testing.T) {
