@@ -13,55 +13,36 @@ type automaton struct {
 	trie
 	fail    []uint32 // by node: the node of its longest proper suffix
 	link    []uint32 // by node: the nearest suffix, itself included, where a term ends; or root
-	pairs   bitset   // hashes of the two characters that terms begin with
-	begins  bitset   // hashes of what else is known to begin them; see single
+	pairs   filter   // the two characters that terms begin with
+	begins  filter   // the three; or all of a shorter term
 	singles bool     // there are terms of one character
+	doubles bool     // there are terms of one character that is repeated
 }
 
-// A bitset is a set of hashes; it may claim to have others, too. Its length is
-// a power of two.
-type bitset []uint64
-
-// newBitset returns a bitset of bits bits or up to twice as many.
-func newBitset(bits int) bitset {
-	size := 1 << 6
-	for size < bits/64 {
-		size *= 2
-	}
-	return make(bitset, size)
-}
-
-func (b bitset) add(h uint32) { b[h/64%uint32(len(b))] |= 1 << (h % 64) }
-
-func (b bitset) has(h uint32) bool { return b[h/64&uint32(len(b)-1)]>>(h%64)&1 != 0 }
-
-// What a hash in begins says.
+// What a hash in begins says, in place of a third character.
 const (
-	single = 0x27D4EB2F // a term of one character
-	whole  = 0x165667B1 // a term of two
-	triple = 0          // what a term begins with that is longer
+	noThird = 1 << 21 // the two characters are a term
+	noOther = 2 << 21 // the one character is a term
+	noMore  = 3 << 21 // it is one if it is repeated
 )
 
-func pairHash(a, b rune) uint32 {
-	h := uint32(a)*0x9E3779B1 + uint32(b)*0x85EBCA77
-	return h ^ h>>15
-}
+func pairHash(a, b rune) uint64 { return hash(uint64(a), uint64(b)) }
 
-// beginHash combines the hash of two characters with a third, or 0.
-func beginHash(pair uint32, third rune, what uint32) uint32 {
-	h := (pair + what + uint32(third)) * 0xC2B2AE3D
-	return h ^ h>>15
-}
+// beginHash combines the hash of two characters with a third.
+func beginHash(pair uint64, third rune) uint64 { return hash(pair>>20, uint64(third)) }
 
-// newAutomaton compiles the sequences; the id of each is its place.
-func newAutomaton(sequences func(yield func(id int32, seq []rune) bool), count int) (*automaton, error) {
+// newAutomaton compiles the index's terms; the id of each is its place.
+func newAutomaton(ix *index) (*automaton, error) {
 	a := &automaton{trie: *newTrie()}
-	a.pairs, a.begins = newBitset(8*count), newBitset(16*count)
+	a.pairs, a.begins = newFilter(len(ix.terms)), newFilter(len(ix.terms))
 
 	type step struct{ parent, symbol, depth uint32 }
 	steps := []step{{}} // by node: how it was reached
-	for id, seq := range sequences {
-		node := root
+	for id, t := range ix.terms {
+		if t.kind&spoken != 0 {
+			continue
+		}
+		node, seq := root, ix.spelled(t)
 		for depth, r := range seq {
 			next, err := a.add(node, uint32(r))
 			if err != nil {
@@ -72,8 +53,8 @@ func newAutomaton(sequences func(yield func(id int32, seq []rune) bool), count i
 			}
 			node = next
 		}
-		a.end(node, id)
-		a.setBegin(seq)
+		a.end(node, int32(id))
+		a.setBegin(seq, ix.runs[t.at])
 	}
 
 	nodes := make([]uint32, len(steps)-1)
@@ -95,26 +76,42 @@ func newAutomaton(sequences func(yield func(id int32, seq []rune) bool), count i
 	return a, nil
 }
 
-func (a *automaton) setBegin(seq []rune) {
-	if len(seq) == 1 {
+// setBegin tells the filters of a term, the first character of which comes run
+// times.
+func (a *automaton) setBegin(seq []rune, run uint8) {
+	switch {
+	case len(seq) == 1 && run > 1:
+		a.doubles = true
+		a.begins.add(hash(uint64(seq[0]), noMore))
+	case len(seq) == 1:
 		a.singles = true
-		a.begins.add(beginHash(0, seq[0], single))
-		return
-	}
-	pair := pairHash(seq[0], seq[1])
-	a.pairs.add(pair)
-	if len(seq) == 2 {
-		a.begins.add(beginHash(pair, 0, whole))
-	} else {
-		a.begins.add(beginHash(pair, seq[2], triple))
+		a.begins.add(hash(uint64(seq[0]), noOther))
+	case len(seq) == 2:
+		pair := pairHash(seq[0], seq[1])
+		a.pairs.add(pair)
+		a.begins.add(beginHash(pair, noThird))
+	default:
+		pair := pairHash(seq[0], seq[1])
+		a.pairs.add(pair)
+		a.begins.add(beginHash(pair, seq[2]))
 	}
 }
 
+// alone reports whether a term of one character may be u.
+func (a *automaton) alone(u *unit) bool {
+	r := uint64(u.char.rune())
+	return a.singles && a.begins.has(hash(r, noOther)) || a.doubles && u.run > 1 && a.begins.has(hash(r, noMore))
+}
+
 // completes reports whether a term may begin with units[i] and units[i+1],
-// whose hash is in pairs.
-func (a *automaton) completes(pair uint32, units []unit, i int) bool {
-	return a.begins.has(beginHash(pair, 0, whole)) ||
-		i+2 < len(units) && a.begins.has(beginHash(pair, units[i+2].char.rune(), triple))
+// whose hash is in pairs: whether the filter has seen it with what follows, and
+// what lies between may be skipped at all.
+func (a *automaton) completes(pair uint64, units []unit, i int) bool {
+	g := units[i+1].gap
+	if g.skipped() && a.begins.has(beginHash(pair, noThird)) {
+		return true
+	}
+	return i+2 < len(units) && skipped(g, units[i+2].gap) && a.begins.has(beginHash(pair, units[i+2].char.rune()))
 }
 
 // next returns the state behind symbol.
@@ -141,25 +138,19 @@ type find struct {
 // the given layer.
 func (a *automaton) find(units []unit, layer int32, finds []find) []find {
 	state := root
-	for i := range units {
-		r := units[i].char.rune()
+	for i := 0; i < len(units); i++ {
 		next := root
 		for state != root {
-			if next = a.child(state, uint32(r)); next != root {
+			if next = a.child(state, uint32(units[i].char.rune())); next != root {
 				break
 			}
 			state = a.fail[state]
 		}
 		if state == root {
-			begins := false
-			if i+1 < len(units) {
-				pair := pairHash(r, units[i+1].char.rune())
-				begins = a.pairs.has(pair) && a.completes(pair, units, i)
+			if i = a.begin(units, i); i == len(units) {
+				break
 			}
-			if !begins && !(a.singles && a.begins.has(beginHash(0, r, single))) {
-				continue
-			}
-			next = a.child(root, uint32(r))
+			next = a.child(root, uint32(units[i].char.rune()))
 		}
 		if state = next; state == root {
 			continue
@@ -171,4 +162,25 @@ func (a *automaton) find(units []unit, layer int32, finds []find) []find {
 		}
 	}
 	return finds
+}
+
+// begin returns the first place from i on where a term may begin, or
+// len(units).
+func (a *automaton) begin(units []unit, i int) int {
+	if i == len(units) {
+		return i
+	}
+	r := units[i].char.rune()
+	for ; i+1 < len(units); i++ {
+		next := units[i+1].char.rune()
+		pair := pairHash(r, next)
+		if a.pairs.has(pair) && a.completes(pair, units, i) || (a.singles || units[i].run > 1) && a.alone(&units[i]) {
+			return i
+		}
+		r = next
+	}
+	if a.alone(&units[i]) {
+		return i
+	}
+	return len(units)
 }

@@ -20,6 +20,7 @@ const (
 	Pinyin                         // characters spelled in letters: shua单
 	Split                          // characters taken apart: 马扁子
 	Homophone                      // other characters of the same sound: 刷旦
+	Pictured                       // emoji for characters: 滚🥚
 )
 
 // String returns the disguises' Chinese names, joined by 、.
@@ -28,7 +29,7 @@ func (d Disguise) String() string {
 		return "原文"
 	}
 	var names []string
-	for i, name := range []string{"重复", "夹杂", "别称", "数字", "首字母", "拼音", "拆字", "谐音"} {
+	for i, name := range []string{"重复", "夹杂", "别称", "数字", "首字母", "拼音", "拆字", "谐音", "表情"} {
 		if d&(1<<i) != 0 {
 			names = append(names, name)
 		}
@@ -74,7 +75,7 @@ func (s *scratch) judgeFinds(text string, layers []layer) {
 		for i := f.last + 1 - int32(t.len); i <= f.last; i++ {
 			s.steps = append(s.steps, step{at: i, to: i + 1})
 		}
-		s.judge(text, layers, int(f.layer), spelling{term: f.term}, s.steps)
+		s.judge(text, layers, int(f.layer), f.term, s.steps)
 	}
 }
 
@@ -99,16 +100,16 @@ func (s *scratch) listen(text string, layers []layer, at int) {
 		w.walk(ix.sound, l, i)
 		for _, h := range w.heard {
 			steps := w.kept[h.from:h.to]
-			if !s.asWritten(ix, h.spelling, steps) { // or else the other automaton has found it
-				s.judge(text, layers, at, h.spelling, steps)
+			if !s.asWritten(ix, h.term, steps) { // or else the other automaton has found it
+				s.judge(text, layers, at, h.term, steps)
 			}
 		}
 	}
 }
 
 // asWritten reports whether every step is the very character of the term.
-func (s *scratch) asWritten(ix *index, sp spelling, steps []step) bool {
-	for i, r := range ix.spelled(ix.terms[sp.term]) {
+func (s *scratch) asWritten(ix *index, term int32, steps []step) bool {
+	for i, r := range ix.spelled(ix.terms[term]) {
 		if st := steps[i]; st.how != 0 || s.units[st.at].char.rune() != r {
 			return false
 		}
@@ -117,36 +118,44 @@ func (s *scratch) asWritten(ix *index, sp spelling, steps []step) bool {
 }
 
 // A tally counts the steps of a candidate by what they are.
-type tally struct{ literal, homophone, pinyin, initial, split, digit, repeated, longest int }
+type tally struct {
+	literal, homophone, pinyin, initial, split, digit, repeated, longest int
+
+	pictured bool
+}
 
 // judge notes the place of a candidate if it is a hit.
-func (s *scratch) judge(text string, layers []layer, at int, sp spelling, steps []step) {
+func (s *scratch) judge(text string, layers []layer, at int, id int32, steps []step) {
 	ix := layers[at].index
-	t := ix.terms[sp.term]
+	t := &ix.terms[id]
 	if off := layers[at].off; off != nil && off[t.word] {
 		return
 	}
 	w := &ix.words[t.word]
-	n, ok := s.count(ix, t, sp, steps)
-	if !ok {
+	n, ok := s.count(ix, t, steps)
+	if !ok || s.again && !n.pictured {
 		return
 	}
 	first, last := int(steps[0].at), int(steps[len(steps)-1].to)
-	if t.kind&bare != 0 && !named(s.units, last) {
+	if t.kind&bare != 0 && !named(s.units, last, bareFollows) || t.kind&behind != 0 && !named(s.units, last, behindFollows) {
 		return
 	}
-	start, end := int(s.units[first].start), int(s.units[last-1].end)
 	how := n.how()
 	if t.kind&alias != 0 {
 		how |= Alias
 	}
+	lo, hi := s.edges(first, last)
+	if lo < first || hi > last {
+		how |= Repeated
+	}
+	start, end := int(s.units[lo].start), int(s.units[hi-1].end)
 	if t.kind&plus != 0 {
 		if start = plusBefore(text, start); start < 0 {
 			return
 		}
 	}
 	apart, spread, ok := s.spacing(text, steps)
-	if !ok || apart && w.Exact || how&Repeated != 0 && w.Exact {
+	if !ok || w.Exact && (apart || how != 0) {
 		return
 	}
 	if apart {
@@ -154,23 +163,22 @@ func (s *scratch) judge(text string, layers []layer, at int, sp spelling, steps 
 	} else if s.isAllowed(start, end) {
 		return
 	}
-	if !s.tokens(text, first, last) {
+	if !s.tokens(text, lo, hi) {
 		return
 	}
-	id := wordID{int32(at), t.word}
-	before, known := s.noted[id]
+	place := place{wordID{int32(at), t.word}, int32(start), int32(end), how}
+	before, known := s.noted[place.wordID]
 	switch same := known && how == before.how; {
 	case known && how >= before.how && start < int(before.end):
 		return // it overlaps the same word, less disguised
 	case !w.Embedded && !same && !s.stands(t, n, first, last, apart, spread):
 		return // unless the text has it in the same disguise already
 	}
-	p := place{id, int32(start), int32(end), how}
-	s.noted[id] = p
-	s.places = append(s.places, p)
+	s.noted[place.wordID] = place
+	s.places = append(s.places, place)
 }
 
-func (n tally) how() (how Disguise) {
+func (n *tally) how() (how Disguise) {
 	for _, d := range []struct {
 		count int
 		how   Disguise
@@ -179,25 +187,31 @@ func (n tally) how() (how Disguise) {
 			how |= d.how
 		}
 	}
+	if n.pictured {
+		how |= Pictured
+	}
 	return how
 }
 
 // count says what the steps are, and whether they can be the term at all.
-func (s *scratch) count(ix *index, t term, sp spelling, steps []step) (n tally, ok bool) {
-	runes, runs := ix.spelled(t), ix.runs[t.at:][:t.len]
-	for i, st := range steps {
+func (s *scratch) count(ix *index, t *term, steps []step) (n tally, ok bool) {
+	runes, runs := ix.spelled(*t), ix.runs[t.at:][:t.len]
+	for i := range steps {
+		st := &steps[i]
 		u := &s.units[st.at]
+		n.pictured = n.pictured || u.inner&pictured != 0
 		switch {
+		case st.how == Digit:
+			n.digit++
+			if st.r != runes[i] {
+				n.homophone++
+			}
 		case st.r != 0 && st.r != runes[i]:
 			return n, false
 		case st.how == Pinyin:
 			n.pinyin++
 		case st.how == Split:
 			n.split++
-		case st.how == Digit:
-			n.digit++
-		case i >= int(sp.lo) && i < int(sp.hi):
-			n.initial++
 		case u.char.rune() != runes[i]:
 			n.homophone++
 		case u.run < runs[i]:
@@ -210,21 +224,32 @@ func (s *scratch) count(ix *index, t term, sp spelling, steps []step) (n tally, 
 			}
 		}
 	}
+	n.initial = int(t.initials)
+	n.literal -= n.initial
 	switch total := len(steps); {
 	case n.homophone > 0 && n.literal == 0 && (total < 4 || n.pinyin > 0):
 		return n, false
-	case n.initial > 0 && n.initial+n.literal < total:
+	case n.homophone > 1 && total < 4:
 		return n, false
-	case n.initial > 0 && n.literal == 0:
-		return n, false
-	case n.digit > 0 && n.digit+n.literal < total:
+	case n.digit > 0 && (n.literal == 0 || n.digit+n.literal+n.pinyin < total || n.homophone > 0 && total < 3):
 		return n, false
 	case n.split == 1 && n.literal == 0 && n.pinyin == 0:
 		return n, false
-	case n.homophone > 1 && total < 4:
-		return n, false
 	}
 	return n, true
+}
+
+// edges returns first and last, moved over repetitions of a letter at the
+// edges: letters, unlike characters, are not taken together in units.
+func (s *scratch) edges(first, last int) (lo, hi int) {
+	units := s.units
+	for lo = first; lo > 0 && units[lo].gap == 0 && units[lo].char.class() == latin && units[lo-1].char == units[first].char; {
+		lo--
+	}
+	for hi = last; hi < len(units) && units[hi].gap == 0 && units[hi].char.class() == latin && units[hi].char == units[last-1].char; {
+		hi++
+	}
+	return lo, hi
 }
 
 // spacing reports whether something lies between the steps, whether between
@@ -235,8 +260,9 @@ func (s *scratch) spacing(text string, steps []step) (apart, spread, ok bool) {
 	gaps, same := 0, true
 	mark := ""
 	for i, st := range steps {
-		if inner := units[st.at].inner; inner != 0 && i >= 0 {
-			all |= inner
+		all |= units[st.at].inner &^ pictured
+		for _, u := range units[st.at+1 : st.to] {
+			all |= u.gap
 		}
 		if i == 0 {
 			continue
@@ -296,13 +322,13 @@ func (s *scratch) tokens(text string, first, last int) bool {
 
 // stands reports whether the candidate stands as a word in the text, and is
 // not a piece of other words.
-func (s *scratch) stands(t term, n tally, first, last int, apart, spread bool) bool {
+func (s *scratch) stands(t *term, n tally, first, last int, apart, spread bool) bool {
 	literal := n.homophone == 0 && n.split == 0
 	cost := int32(t.cost)
 	if !literal {
 		cost = disguisedCost + homophoneCost*int32(n.homophone) + splitCost*int32(n.split)
 	}
-	if literal && (spread || n.longest > 1 || n.repeated > 1 || n.pinyin+n.initial+n.digit > 0) {
+	if literal && (spread || n.longest > 1 || n.repeated > 1 || n.pinyin+n.initial+n.digit > 0 || n.pictured && t.len > 2) {
 		return true
 	}
 	least := int32(minAdvantage)

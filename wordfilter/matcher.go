@@ -73,6 +73,7 @@ func (l *layer) skip(skip func(Word) bool) {
 
 // scratch is the memory of one scan.
 type scratch struct {
+	again   bool // the text is read a second time, for what its emoji stand for
 	units   []unit
 	finds   []find
 	lattice lattice
@@ -129,28 +130,52 @@ func (m *Matcher) Scan(text string, hits []Hit) []Hit {
 
 // scan fills s.places.
 func (s *scratch) scan(text string, layers []layer) {
-	s.units = appendUnits(s.units[:0], text)
-	s.finds, s.allowed, s.places = s.finds[:0], s.allowed[:0], s.places[:0]
+	s.places = s.places[:0]
 	if len(s.noted) > 0 {
 		clear(s.noted)
 	}
-	spoken := false // some layer wants to know what the text sounds like
+	var silent bool
+	s.units, silent = appendUnits(s.units[:0], text, false)
+	s.again = false
+	s.search(text, layers)
+	if silent && disguised(layers) {
+		s.units, _ = appendUnits(s.units[:0], text, true)
+		s.again = true
+		s.search(text, layers)
+	}
+	if len(s.places) > 1 {
+		s.places = distinct(s.places)
+	}
+}
+
+// search adds to s.places what is found in s.units, which are text's.
+func (s *scratch) search(text string, layers []layer) {
+	s.finds, s.allowed = s.finds[:0], s.allowed[:0]
 	for i, l := range layers {
 		s.finds = l.exact.find(s.units, int32(i), s.finds)
-		spoken = spoken || l.sound != nil
 	}
-	s.judgeFinds(text, layers)
-	if spoken {
-		s.lattice.fill(s.units)
+	if len(s.finds) > 0 {
+		s.judgeFinds(text, layers)
 	}
+	if !disguised(layers) {
+		return
+	}
+	s.lattice.fill(s.units)
 	for i, l := range layers {
 		if l.sound != nil {
 			s.listen(text, layers, i)
 		}
 	}
-	if len(s.places) > 1 {
-		s.places = distinct(s.places)
+}
+
+// disguised reports whether any of the layers' words may be disguised.
+func disguised(layers []layer) bool {
+	for _, l := range layers {
+		if l.sound != nil {
+			return true
+		}
 	}
+	return false
 }
 
 // distinct sorts places and keeps one of those where the same word overlaps:

@@ -12,12 +12,21 @@ type sound uint16
 
 const (
 	soundBits   = 9
+	soundMask   = sound(1<<soundBits - 1)
 	soundLetter = sound(460) // a; the others follow
 	soundDigit  = sound(490) // 0; the others follow
 
 	firstHan    = 0x3400
 	lastHan     = 0x9FFF
 	maxReadings = 2
+)
+
+// uncommon marks, among the usual sounds, characters with two readings that are
+// rare enough to be tried with both. Of a common character nobody takes the
+// other one.
+const (
+	uncommon     = sound(1 << 13)
+	uncommonCost = 11 * bit
 )
 
 //go:embed tables/sounds.bin
@@ -57,6 +66,9 @@ func loadSounds() []letters {
 			readings[i][j] = sound(binary.LittleEndian.Uint16(b[2*(maxReadings*i+j):]))
 		}
 		usual[i] = readings[i][0]
+		if readings[i][1] != 0 && int32(chars[i]) >= uncommonCost {
+			usual[i] |= uncommon
+		}
 	}
 	return trie
 }
@@ -65,7 +77,7 @@ func loadSounds() []letters {
 func soundOf(r rune) sound {
 	switch {
 	case r >= firstHan && r <= lastHan:
-		return usual[r-firstHan] &^ parts
+		return usual[r-firstHan] & soundMask
 	case r >= 'a' && r <= 'z':
 		return soundLetter + sound(r-'a')
 	case r >= '0' && r <= '9':

@@ -13,7 +13,6 @@ var splitsBin string
 const (
 	firstPart  = sound(1 << 15)
 	secondPart = sound(1 << 14)
-	parts      = firstPart | secondPart
 )
 
 // splits maps two characters, left<<16 | right, to the one they look like side
