@@ -34,7 +34,7 @@ func beginHash(pair uint64, third rune) uint64 { return hash(pair>>20, uint64(th
 // newAutomaton compiles the index's terms; the id of each is its place.
 func newAutomaton(ix *index) (*automaton, error) {
 	a := &automaton{trie: *newTrie()}
-	a.pairs, a.begins = newFilter(len(ix.terms)), newFilter(len(ix.terms))
+	a.pairs, a.begins = newFilter(len(ix.words)), newFilter(len(ix.terms))
 
 	type step struct{ parent, symbol, depth uint32 }
 	steps := []step{{}} // by node: how it was reached

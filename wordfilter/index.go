@@ -150,7 +150,7 @@ func (ix *index) compile() (err error) {
 			continue
 		}
 		if ix.sound == nil {
-			ix.sound = newPhonetic(len(ix.terms))
+			ix.sound = newPhonetic(len(ix.words))
 		}
 		if err := ix.sound.add(int32(i), ix.spelled(t)); err != nil {
 			return err

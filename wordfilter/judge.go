@@ -92,18 +92,49 @@ func (s *scratch) isAllowed(start, end int) bool {
 
 // listen notes the hits among the terms that the text may sound like.
 func (s *scratch) listen(text string, layers []layer, at int) {
-	ix, l, w := layers[at].index, &s.lattice, &s.walk
+	p, sounds := layers[at].sound, s.lattice.sounds
 	for i := range s.units {
-		if !ix.sound.plausible(l, s.units, i) {
+		first, second, third, fourth := sounds[i], sounds[i+1], sounds[i+2], sounds[i+3]
+		if (first|second)&detoured != 0 {
+			s.listenAt(text, layers, at, i)
 			continue
 		}
-		w.walk(ix.sound, l, i)
-		for _, h := range w.heard {
-			steps := w.kept[h.from:h.to]
-			if !s.asWritten(ix, h.term, steps) { // or else the other automaton has found it
-				s.judge(text, layers, at, h.term, steps)
-			}
+		pair := pairOf(first, second)
+		if !p.begins(pair) {
+			continue
 		}
+		if (third|fourth)&detoured != 0 || p.longer(pair, third, fourth, s.units, i) {
+			s.listenAt(text, layers, at, i)
+		} else if keys, ok := p.near(first, second, s.units, i); ok {
+			s.listenNear(text, layers, at, i, keys)
+		}
+	}
+}
+
+// listenAt notes the hits among the terms that the text sounds like from
+// units[i] on.
+func (s *scratch) listenAt(text string, layers []layer, at, i int) {
+	ix, w := layers[at].index, &s.walk
+	w.walk(ix.sound, &s.lattice, i)
+	for _, h := range w.heard {
+		steps := w.kept[h.from:h.to]
+		if !s.asWritten(ix, h.term, steps) { // or else the other automaton has found it
+			s.judge(text, layers, at, h.term, steps)
+		}
+	}
+}
+
+// listenNear notes the hits among the terms of two characters that have either
+// units[i] or units[i+1].
+func (s *scratch) listenNear(text string, layers []layer, at, i int, keys [2]uint64) {
+	s.steps = append(s.steps[:0], step{at: int32(i), to: int32(i + 1)}, step{at: int32(i + 1), to: int32(i + 2)})
+	ix := layers[at].index
+	for _, key := range keys {
+		ix.sound.nears.each(key, func(term int32) {
+			if !s.asWritten(ix, term, s.steps) {
+				s.judge(text, layers, at, term, s.steps)
+			}
+		})
 	}
 }
 
@@ -179,17 +210,18 @@ func (s *scratch) judge(text string, layers []layer, at int, id int32, steps []s
 }
 
 func (n *tally) how() (how Disguise) {
-	for _, d := range []struct {
-		count int
-		how   Disguise
-	}{{n.repeated, Repeated}, {n.homophone, Homophone}, {n.pinyin, Pinyin}, {n.initial, Initials}, {n.split, Split}, {n.digit, Digit}} {
-		if d.count > 0 {
-			how |= d.how
+	set := func(is bool, d Disguise) {
+		if is {
+			how |= d
 		}
 	}
-	if n.pictured {
-		how |= Pictured
-	}
+	set(n.repeated > 0, Repeated)
+	set(n.homophone > 0, Homophone)
+	set(n.pinyin > 0, Pinyin)
+	set(n.initial > 0, Initials)
+	set(n.split > 0, Split)
+	set(n.digit > 0, Digit)
+	set(n.pictured, Pictured)
 	return how
 }
 
@@ -338,7 +370,7 @@ func (s *scratch) stands(t *term, n tally, first, last int, apart, spread bool) 
 	case literal && t.cost < termCostMax:
 		least = minKnown
 	}
-	v := weigh(s.units, first, last, cost, least, literal)
+	v := s.reader.weigh(s.units, first, last, cost, least, literal)
 	if !literal {
 		return v.advantage >= least && v.aligned
 	}

@@ -7,7 +7,7 @@ import "slices"
 // that spell a syllable, parts that look like a character, a digit that stands
 // for a numeral.
 type lattice struct {
-	sounds []sound // by unit
+	sounds []sound // by unit, marked as detoured if it has other readings; padding zeros at the end
 	other  []int32 // by unit: 1 + the first of its detours, or 0
 	detour []detour
 	dirty  []int32 // units whose entry in other is not 0
@@ -23,32 +23,43 @@ type detour struct {
 	r     rune // the character it stands for, or 0: any of that sound
 }
 
+const (
+	detoured = sound(1 << 15)
+	padding  = 3
+)
+
 // fill makes l the lattice of units.
 func (l *lattice) fill(units []unit) {
 	for _, i := range l.dirty {
 		l.other[i] = 0
 	}
 	l.dirty, l.detour = l.dirty[:0], l.detour[:0]
-	if size := len(units) + 4; cap(l.other) < size { // 4, so that plausible need not look where the end is
-		l.other = make([]int32, 2*size)
+	if cap(l.other) < len(units) {
+		l.other = make([]int32, 2*len(units))
 	}
 	l.other = l.other[:cap(l.other)]
-	l.sounds = slices.Grow(l.sounds[:0], len(units)+1)[:len(units)+1]
-	l.sounds[len(units)] = 0
+	l.sounds = slices.Grow(l.sounds[:0], len(units)+padding)[:len(units)+padding]
+	clear(l.sounds[len(units):])
+	before := sound(0) // of the unit before, with its marks
+	sounds := l.sounds[:len(units)]
 	for i := range units {
 		at := uint32(units[i].char.rune() - firstHan)
 		if at >= uint32(len(usual)) {
 			l.fillOther(units, i)
+			before = 0
 			continue
 		}
 		s := usual[at]
-		l.sounds[i] = s & soundMask
-		if s&firstPart != 0 {
-			l.join(units, i)
+		sounds[i] = s & soundMask
+		if s&secondPart&(before<<1)|s&heteronym != 0 {
+			if i > 0 {
+				l.join(units, i-1)
+			}
+			if s&heteronym != 0 {
+				l.add(i, detour{to: int32(i + 1), sound: readings[at][1]})
+			}
 		}
-		if s&uncommon != 0 {
-			l.add(i, detour{to: int32(i + 1), sound: readings[at][1]})
-		}
+		before = s
 	}
 }
 
@@ -74,14 +85,13 @@ func (l *lattice) add(at int, d detour) {
 	d.next = l.other[at]
 	l.detour = append(l.detour, d)
 	l.other[at] = int32(len(l.detour))
+	l.sounds[at] |= detoured
 }
 
 // join adds the character that the one at i and its neighbour look like.
 func (l *lattice) join(units []unit, i int) {
-	if i+1 < len(units) {
-		if r := joined(&units[i], &units[i+1]); r != 0 {
-			l.add(i, detour{to: int32(i + 2), sound: soundOf(r), how: Split, r: r})
-		}
+	if r := joined(&units[i], &units[i+1]); r != 0 {
+		l.add(i, detour{to: int32(i + 2), sound: soundOf(r), how: Split, r: r})
 	}
 }
 

@@ -78,6 +78,7 @@ type scratch struct {
 	finds   []find
 	lattice lattice
 	walk    walk
+	reader  reader
 	steps   []step
 	allowed []stretch
 	places  []place

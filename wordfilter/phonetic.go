@@ -5,11 +5,12 @@ type phonetic struct {
 	trie
 	first   [1 << soundBits]uint32         // the root's children, by sound
 	pairs   [1 << (2*soundBits - 6)]uint64 // bit set: the pairs of sounds that begin a term
-	follows filter                         // what must come with such a pair; see continues
+	follows filter                         // what must come with such a pair; see longer and near
+	nears   nears
 }
 
 func newPhonetic(terms int) *phonetic {
-	return &phonetic{trie: *newTrie(), follows: newFilter(3 * terms)}
+	return &phonetic{trie: *newTrie(), follows: newFilter(2 * terms)}
 }
 
 // add compiles a term: with every character in its usual reading, and with one
@@ -56,12 +57,14 @@ func (p *phonetic) insert(term int32, runes []rune, seq []sound) error {
 	p.pairs[pair/64] |= 1 << (pair % 64)
 	switch len(seq) {
 	case 2:
-		p.follows.add(followHash(pair, firstChar, uint(runes[0])))
-		p.follows.add(followHash(pair, secondChar, uint(runes[1])))
+		for _, key := range []uint64{firstKey(runes[0], seq[1]), secondKey(seq[0], runes[1])} {
+			p.follows.add(hash(key, 0))
+			p.nears.add(key, term)
+		}
 	case 3:
-		p.follows.add(followHash(pair, thirdSound, uint(seq[2])))
+		p.follows.add(longerHash(pair, seq[2], 0))
 	default:
-		p.follows.add(followHash(pair, moreSounds, uint(seq[2])<<soundBits|uint(seq[3])))
+		p.follows.add(longerHash(pair, seq[2], seq[3]))
 	}
 	return nil
 }
@@ -71,53 +74,34 @@ func pairOf(a, b sound) uint { return uint(a)<<soundBits | uint(b) }
 // begins reports whether a term begins with the pair of sounds.
 func (p *phonetic) begins(pair uint) bool { return p.pairs[pair/64]>>(pair%64)&1 != 0 }
 
-// What must come with the two sounds that a term begins with.
-const (
-	firstChar  = iota // the first character itself, in a term of two
-	secondChar        // the second one, in a term of two
-	thirdSound        // the third sound of a term of three
-	moreSounds        // the third and fourth sound of a longer term
-)
+func longerHash(pair uint, third, fourth sound) uint64 {
+	return hash(uint64(pair), uint64(pairOf(third, fourth)))
+}
 
-func followHash(pair, what, value uint) uint64 { return hash(uint64(pair<<2|what), uint64(value)) }
-
-// plausible reports whether a term may begin at units[i].
-func (p *phonetic) plausible(l *lattice, units []unit, i int) bool {
-	if o := l.other[i : i+4]; o[0]|o[1]|o[2]|o[3] != 0 {
-		return true // the walk will see
-	}
-	pair := pairOf(l.sounds[i], l.sounds[i+1])
-	return p.begins(pair) && p.continues(pair, l.sounds, units, i)
+// longer reports whether a term of three characters or more may begin with the
+// pair of sounds at units[i], third and fourth being the next ones.
+func (p *phonetic) longer(pair uint, third, fourth sound, units []unit, i int) bool {
+	return i+2 < len(units) && skipped(units[i+1].gap, units[i+2].gap) &&
+		(p.follows.has(longerHash(pair, third, 0)) || p.follows.has(longerHash(pair, third, fourth)))
 }
 
 // minInside is the least cost of two characters, one of which replaces one of
 // a term's: below it, they are too ordinary to be a hit.
 const minInside = disguisedCost + homophoneCost + minAdvantage
 
-// continues reports whether a term may begin with the pair of sounds at
-// units[i], none of the first four units having another reading. The sounds of
-// two characters are not enough: there must be the other sounds of a longer
-// term, or one of the characters of a term of two.
-func (p *phonetic) continues(pair uint, sounds []sound, units []unit, i int) bool {
-	if i+1 >= len(units) {
-		return false
-	}
-	gap := units[i+1].gap
-	if i+2 < len(units) && skipped(gap, units[i+2].gap) {
-		third := uint(sounds[i+2])
-		if p.follows.has(followHash(pair, thirdSound, third)) ||
-			p.follows.has(followHash(pair, moreSounds, third<<soundBits|uint(sounds[i+3]))) {
-			return true
-		}
-	}
+// near reports whether units[i] and units[i+1] may be a term of two characters,
+// one of them replaced by another of its sound, and returns the keys of such
+// terms in nears.
+func (p *phonetic) near(first, second sound, units []unit, i int) (keys [2]uint64, ok bool) {
 	a, b := units[i].char, units[i+1].char
-	if !gap.skipped() || charCost(a)+charCost(b) < minInside {
-		return false
+	if charCost(a)+charCost(b) < minInside || !units[i+1].gap.skipped() {
+		return keys, false
 	}
-	if !p.follows.has(followHash(pair, firstChar, uint(a.rune()))) && !p.follows.has(followHash(pair, secondChar, uint(b.rune()))) {
-		return false
+	keys[0], keys[1] = firstKey(a.rune(), second), secondKey(first, b.rune())
+	if !p.follows.has(hash(keys[0], 0)) && !p.follows.has(hash(keys[1], 0)) {
+		return keys, false
 	}
-	return gap != 0 || wordCost([]rune{a.rune(), b.rune()}) >= minInside
+	return keys, units[i+1].gap != 0 || wordCost([]rune{a.rune(), b.rune()}) >= minInside
 }
 
 const (
@@ -158,10 +142,10 @@ func (w *walk) walk(p *phonetic, l *lattice, i int) {
 // options tries all readings from unit at on, node being reached after depth
 // steps, the last one of the given sound.
 func (w *walk) options(node uint32, at int32, depth int, before sound) {
-	if w.left--; w.left < 0 || depth == MaxWordLen || int(at) == len(w.l.sounds)-1 {
+	if w.left--; w.left < 0 || depth == MaxWordLen || int(at) == len(w.l.sounds)-padding {
 		return
 	}
-	if s := w.l.sounds[at]; s != 0 {
+	if s := w.l.sounds[at] & soundMask; s != 0 {
 		w.step(node, depth, before, s, step{at: at, to: at + 1})
 	}
 	for d := w.l.other[at]; d != 0; {

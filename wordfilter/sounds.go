@@ -21,13 +21,13 @@ const (
 	maxReadings = 2
 )
 
-// uncommon marks, among the usual sounds, characters with two readings that are
-// rare enough to be tried with both. Of a common character nobody takes the
-// other one.
-const (
-	uncommon     = sound(1 << 13)
-	uncommonCost = 11 * bit
-)
+// heteronyms are the characters that are read in two ways by everybody; one of
+// them may stand for a character of its less usual sound, as 长 for 涨. Other
+// characters have second readings, too, but people do not think of them.
+const heteronyms = "长重行乐弹传藏降曾参率校削省识吓模露泊堡秘仇盖熟刹厦粘炮剥茄伽夹查贾强塞折爪薄调朝"
+
+// heteronym marks them among the usual sounds.
+const heteronym = sound(1 << 13)
 
 //go:embed tables/sounds.bin
 var soundsBin string
@@ -66,9 +66,9 @@ func loadSounds() []letters {
 			readings[i][j] = sound(binary.LittleEndian.Uint16(b[2*(maxReadings*i+j):]))
 		}
 		usual[i] = readings[i][0]
-		if readings[i][1] != 0 && int32(chars[i]) >= uncommonCost {
-			usual[i] |= uncommon
-		}
+	}
+	for _, r := range heteronyms {
+		usual[r-firstHan] |= heteronym
 	}
 	return trie
 }
