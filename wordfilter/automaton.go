@@ -38,23 +38,25 @@ func newAutomaton(ix *index) (*automaton, error) {
 
 	type step struct{ parent, symbol, depth uint32 }
 	steps := []step{{}} // by node: how it was reached
-	for id, t := range ix.terms {
+	for id := range ix.terms {
+		t := &ix.terms[id]
 		if t.kind&spoken != 0 {
 			continue
 		}
 		node, seq := root, ix.spelled(t)
-		for depth, r := range seq {
-			next, err := a.add(node, uint32(r))
+		for depth, g := range seq {
+			symbol := uint32(g.rune())
+			next, err := a.add(node, symbol)
 			if err != nil {
 				return nil, err
 			}
 			if int(next) == len(steps) {
-				steps = append(steps, step{node, uint32(r), uint32(depth)})
+				steps = append(steps, step{node, symbol, uint32(depth)})
 			}
 			node = next
 		}
 		a.end(node, int32(id))
-		a.setBegin(seq, ix.runs[t.at])
+		a.setBegin(seq)
 	}
 
 	nodes := make([]uint32, len(steps)-1)
@@ -76,24 +78,24 @@ func newAutomaton(ix *index) (*automaton, error) {
 	return a, nil
 }
 
-// setBegin tells the filters of a term, the first character of which comes run
-// times.
-func (a *automaton) setBegin(seq []rune, run uint8) {
+// setBegin tells the filters of a term.
+func (a *automaton) setBegin(seq []glyph) {
+	first := seq[0].rune()
 	switch {
-	case len(seq) == 1 && run > 1:
+	case len(seq) > 1:
+		pair := pairHash(first, seq[1].rune())
+		a.pairs.add(pair)
+		third := rune(noThird)
+		if len(seq) > 2 {
+			third = seq[2].rune()
+		}
+		a.begins.add(beginHash(pair, third))
+	case seq[0].run() > 1:
 		a.doubles = true
-		a.begins.add(hash(uint64(seq[0]), noMore))
-	case len(seq) == 1:
-		a.singles = true
-		a.begins.add(hash(uint64(seq[0]), noOther))
-	case len(seq) == 2:
-		pair := pairHash(seq[0], seq[1])
-		a.pairs.add(pair)
-		a.begins.add(beginHash(pair, noThird))
+		a.begins.add(hash(uint64(first), noMore))
 	default:
-		pair := pairHash(seq[0], seq[1])
-		a.pairs.add(pair)
-		a.begins.add(beginHash(pair, seq[2]))
+		a.singles = true
+		a.begins.add(hash(uint64(first), noOther))
 	}
 }
 

@@ -8,34 +8,46 @@ import (
 
 // An index is a compiled word list.
 type index struct {
-	words []Word
-	terms []term
-	runes []rune  // the terms' characters, one term after the other
-	runs  []uint8 // how often each of them is repeated
-	exact *automaton
-	sound *phonetic // nil if all words are exact
+	words  []Word
+	terms  []term
+	glyphs []glyph // the terms' characters, one term after the other
+	exact  *automaton
+	sound  *phonetic // nil if all words are exact
 }
 
 // A term is one way to write a word, or a phrase that is allowed.
 type term struct {
 	word     int32  // index in words, or -1: a phrase that is allowed
-	at       uint32 // where its characters begin in runes
+	at       uint32 // where its characters begin in glyphs
 	len      uint8  // how many they are
 	kind     termKind
 	cost     uint8 // of reading it as a word, in eighths of a bit
 	initials uint8 // how many of the characters are first letters of syllables
 }
 
+// A termKind says how a term relates to its word, and repeats what its word
+// says. The zero value is the word itself.
 type termKind uint8
 
 const (
-	written termKind = 0         // as in the list
-	alias   termKind = 1 << iota // under another name
-	plus                         // an alias that a plus sign must precede
-	bare                         // an alias that ends in a name that says other things, too
-	behind                       // an alias with 加 behind the name
-	spoken                       // to be found by its sound only
+	alias    termKind = 1 << iota // under another name
+	plus                          // an alias that a plus sign must precede
+	bare                          // an alias that ends in a name that says other things, too
+	behind                        // an alias with 加 behind the name
+	spoken                        // to be found by its sound only
+	exact                         // Word.Exact
+	embedded                      // Word.Embedded
 )
+
+// A glyph is a character of a term, and how often it is repeated: in bits 0–20
+// and from bit 24 on.
+type glyph uint32
+
+const runShift = 24
+
+func (g glyph) rune() rune { return rune(g & runeMask) }
+
+func (g glyph) run() uint8 { return uint8(g >> runShift) }
 
 func newIndex(words []Word, opts Options) (*index, error) {
 	ix := new(index)
@@ -51,7 +63,7 @@ func newIndex(words []Word, opts Options) (*index, error) {
 		}
 		ix.words = append(ix.words, w)
 		word := int32(len(ix.words) - 1)
-		ix.addTerm(word, units, written)
+		ix.addTerm(word, units, 0)
 		if !w.Exact {
 			ix.addAliases(word, w.Text)
 			ix.addRepeats(word, units)
@@ -64,7 +76,7 @@ func newIndex(words []Word, opts Options) (*index, error) {
 			bad = append(bad, fmt.Errorf("allowed phrase %d: %q %w", i+1, phrase, err))
 			continue
 		}
-		ix.addTerm(-1, units, written)
+		ix.addTerm(-1, units, 0)
 	}
 	if len(bad) > 0 {
 		return nil, errors.Join(bad...)
@@ -72,13 +84,20 @@ func newIndex(words []Word, opts Options) (*index, error) {
 	return ix, ix.compile()
 }
 
+// addTerm adds a way to write a word, or an allowed phrase if word is -1. The
+// result is valid until the next call.
 func (ix *index) addTerm(word int32, units []unit, kind termKind) *term {
-	t := term{word: word, at: uint32(len(ix.runes)), len: uint8(len(units)), kind: kind}
-	for _, u := range units {
-		ix.runes = append(ix.runes, u.char.rune())
-		ix.runs = append(ix.runs, u.run)
+	if word >= 0 && ix.words[word].Exact {
+		kind |= exact
 	}
-	t.cost = uint8(termCost(ix.runes[t.at:]))
+	if word >= 0 && ix.words[word].Embedded {
+		kind |= embedded
+	}
+	t := term{word: word, at: uint32(len(ix.glyphs)), len: uint8(len(units)), kind: kind}
+	for _, u := range units {
+		ix.glyphs = append(ix.glyphs, glyph(u.char.rune())|glyph(u.run)<<runShift)
+	}
+	t.cost = uint8(termCost(ix.glyphs[t.at:]))
 	ix.terms = append(ix.terms, t)
 	return &ix.terms[len(ix.terms)-1]
 }
@@ -133,7 +152,7 @@ func (ix *index) addInitials(word int32, units []unit) {
 				}
 			}
 			if ok {
-				ix.addTerm(word, short, written).initials = uint8(k)
+				ix.addTerm(word, short, 0).initials = uint8(k)
 			}
 		}
 	}
@@ -145,8 +164,9 @@ func (ix *index) compile() (err error) {
 	if err != nil {
 		return err
 	}
-	for i, t := range ix.terms {
-		if t.word < 0 || t.initials > 0 || t.kind&^spoken != written && t.kind != alias || ix.words[t.word].Exact {
+	for i := range ix.terms {
+		t := &ix.terms[i]
+		if t.word < 0 || t.initials > 0 || t.kind&(plus|bare|behind|exact) != 0 {
 			continue
 		}
 		if ix.sound == nil {
@@ -160,4 +180,4 @@ func (ix *index) compile() (err error) {
 }
 
 // spelled returns a term's characters.
-func (ix *index) spelled(t term) []rune { return ix.runes[t.at:][:t.len] }
+func (ix *index) spelled(t *term) []glyph { return ix.glyphs[t.at:][:t.len] }

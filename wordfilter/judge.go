@@ -50,8 +50,12 @@ const (
 	minApart      = 2 * bit // of a word with something between its characters
 )
 
-// termCost returns the cost of reading runes as one word.
-func termCost(runes []rune) int32 {
+// termCost returns the cost of reading a term as one word.
+func termCost(seq []glyph) int32 {
+	runes := make([]rune, 0, MaxWordLen)
+	for _, g := range seq {
+		runes = append(runes, g.rune())
+	}
 	return min(wordCost(runes), termCostMax)
 }
 
@@ -103,7 +107,7 @@ func (s *scratch) listen(text string, layers []layer, at int) {
 		if !p.begins(pair) {
 			continue
 		}
-		if (third|fourth)&detoured != 0 || p.longer(pair, third, fourth, s.units, i) {
+		if third&detoured != 0 || p.longer(pair, third, fourth, s.units, i) {
 			s.listenAt(text, layers, at, i)
 		} else if keys, ok := p.near(first, second, s.units, i); ok {
 			s.listenNear(text, layers, at, i, keys)
@@ -130,6 +134,9 @@ func (s *scratch) listenNear(text string, layers []layer, at, i int, keys [2]uin
 	s.steps = append(s.steps[:0], step{at: int32(i), to: int32(i + 1)}, step{at: int32(i + 1), to: int32(i + 2)})
 	ix := layers[at].index
 	for _, key := range keys {
+		if key == 0 {
+			continue
+		}
 		ix.sound.nears.each(key, func(term int32) {
 			if !s.asWritten(ix, term, s.steps) {
 				s.judge(text, layers, at, term, s.steps)
@@ -140,8 +147,8 @@ func (s *scratch) listenNear(text string, layers []layer, at, i int, keys [2]uin
 
 // asWritten reports whether every step is the very character of the term.
 func (s *scratch) asWritten(ix *index, term int32, steps []step) bool {
-	for i, r := range ix.spelled(ix.terms[term]) {
-		if st := steps[i]; st.how != 0 || s.units[st.at].char.rune() != r {
+	for i, g := range ix.spelled(&ix.terms[term]) {
+		if st := &steps[i]; st.how != 0 || s.units[st.at].char.rune() != g.rune() {
 			return false
 		}
 	}
@@ -162,7 +169,6 @@ func (s *scratch) judge(text string, layers []layer, at int, id int32, steps []s
 	if off := layers[at].off; off != nil && off[t.word] {
 		return
 	}
-	w := &ix.words[t.word]
 	n, ok := s.count(ix, t, steps)
 	if !ok || s.again && !n.pictured {
 		return
@@ -186,7 +192,7 @@ func (s *scratch) judge(text string, layers []layer, at int, id int32, steps []s
 		}
 	}
 	apart, spread, ok := s.spacing(text, steps)
-	if !ok || w.Exact && (apart || how != 0) {
+	if !ok || t.kind&exact != 0 && (apart || how != 0) {
 		return
 	}
 	if apart {
@@ -202,7 +208,7 @@ func (s *scratch) judge(text string, layers []layer, at int, id int32, steps []s
 	switch same := known && how == before.how; {
 	case known && how >= before.how && start < int(before.end):
 		return // it overlaps the same word, less disguised
-	case !w.Embedded && !same && !s.stands(t, n, first, last, apart, spread):
+	case t.kind&embedded == 0 && !same && !s.stands(t, n, first, last, apart, spread):
 		return // unless the text has it in the same disguise already
 	}
 	s.noted[place.wordID] = place
@@ -227,32 +233,32 @@ func (n *tally) how() (how Disguise) {
 
 // count says what the steps are, and whether they can be the term at all.
 func (s *scratch) count(ix *index, t *term, steps []step) (n tally, ok bool) {
-	runes, runs := ix.spelled(*t), ix.runs[t.at:][:t.len]
+	seq := ix.spelled(t)
 	for i := range steps {
-		st := &steps[i]
+		st, r := &steps[i], seq[i].rune()
 		u := &s.units[st.at]
 		n.pictured = n.pictured || u.inner&pictured != 0
 		switch {
 		case st.how == Digit:
 			n.digit++
-			if st.r != runes[i] {
+			if st.r != r {
 				n.homophone++
 			}
-		case st.r != 0 && st.r != runes[i]:
+		case st.r != 0 && st.r != r:
 			return n, false
 		case st.how == Pinyin:
 			n.pinyin++
 		case st.how == Split:
 			n.split++
-		case u.char.rune() != runes[i]:
+		case u.char.rune() != r:
 			n.homophone++
-		case u.run < runs[i]:
+		case u.run < seq[i].run():
 			return n, false
 		default:
 			n.literal++
-			if u.run > runs[i] {
+			if u.run > seq[i].run() {
 				n.repeated++
-				n.longest = max(n.longest, int(u.run-runs[i]))
+				n.longest = max(n.longest, int(u.run-seq[i].run()))
 			}
 		}
 	}

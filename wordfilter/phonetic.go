@@ -10,29 +10,29 @@ type phonetic struct {
 }
 
 func newPhonetic(terms int) *phonetic {
-	return &phonetic{trie: *newTrie(), follows: newFilter(2 * terms)}
+	return &phonetic{trie: *newTrie(), follows: newFilter(3 * terms)}
 }
 
 // add compiles a term: with every character in its usual reading, and with one
 // of them in another.
-func (p *phonetic) add(term int32, runes []rune) error {
-	if len(runes) < 2 {
+func (p *phonetic) add(term int32, glyphs []glyph) error {
+	if len(glyphs) < 2 {
 		return nil
 	}
-	seq := make([]sound, len(runes))
-	for i, r := range runes {
-		if seq[i] = soundOf(r); seq[i] == 0 {
+	seq := make([]sound, len(glyphs))
+	for i, g := range glyphs {
+		if seq[i] = soundOf(g.rune()); seq[i] == 0 {
 			return nil // a sign or a letter of another language: it has no other spelling
 		}
 	}
-	if err := p.insert(term, runes, seq); err != nil {
+	if err := p.insert(term, glyphs, seq); err != nil {
 		return err
 	}
-	for i, r := range runes {
+	for i, g := range glyphs {
 		usual := seq[i]
-		for _, s := range soundsOf(r)[1:] {
+		for _, s := range soundsOf(g.rune())[1:] {
 			seq[i] = s
-			if err := p.insert(term, runes, seq); err != nil {
+			if err := p.insert(term, glyphs, seq); err != nil {
 				return err
 			}
 		}
@@ -41,7 +41,7 @@ func (p *phonetic) add(term int32, runes []rune) error {
 	return nil
 }
 
-func (p *phonetic) insert(term int32, runes []rune, seq []sound) error {
+func (p *phonetic) insert(term int32, glyphs []glyph, seq []sound) error {
 	node := root
 	for i, s := range seq {
 		var err error
@@ -55,17 +55,20 @@ func (p *phonetic) insert(term int32, runes []rune, seq []sound) error {
 	p.end(node, term)
 	pair := pairOf(seq[0], seq[1])
 	p.pairs[pair/64] |= 1 << (pair % 64)
-	switch len(seq) {
-	case 2:
-		for _, key := range []uint64{firstKey(runes[0], seq[1]), secondKey(seq[0], runes[1])} {
+	if len(seq) == 2 {
+		p.follows.add(thirdHash(pair, noSound))
+		for _, key := range []uint64{firstKey(glyphs[0].rune(), seq[1]), secondKey(seq[0], glyphs[1].rune())} {
 			p.follows.add(hash(key, 0))
 			p.nears.add(key, term)
 		}
-	case 3:
-		p.follows.add(longerHash(pair, seq[2], 0))
-	default:
-		p.follows.add(longerHash(pair, seq[2], seq[3]))
+		return nil
 	}
+	p.follows.add(thirdHash(pair, seq[2]))
+	fourth := sound(noSound)
+	if len(seq) > 3 {
+		fourth = seq[3]
+	}
+	p.follows.add(fourthHash(pair, seq[2], fourth))
 	return nil
 }
 
@@ -74,15 +77,23 @@ func pairOf(a, b sound) uint { return uint(a)<<soundBits | uint(b) }
 // begins reports whether a term begins with the pair of sounds.
 func (p *phonetic) begins(pair uint) bool { return p.pairs[pair/64]>>(pair%64)&1 != 0 }
 
-func longerHash(pair uint, third, fourth sound) uint64 {
-	return hash(uint64(pair), uint64(pairOf(third, fourth)))
+// noSound, in place of a sound, says that the term ends.
+const noSound = 0
+
+// thirdHash and fourthHash are in follows for the sounds that come behind the
+// first two of a term.
+func thirdHash(pair uint, third sound) uint64 { return hash(uint64(pair), uint64(third)<<1) }
+
+func fourthHash(pair uint, third, fourth sound) uint64 {
+	return hash(uint64(pair), uint64(pairOf(third, fourth))<<1|1)
 }
 
 // longer reports whether a term of three characters or more may begin with the
 // pair of sounds at units[i], third and fourth being the next ones.
 func (p *phonetic) longer(pair uint, third, fourth sound, units []unit, i int) bool {
-	return i+2 < len(units) && skipped(units[i+1].gap, units[i+2].gap) &&
-		(p.follows.has(longerHash(pair, third, 0)) || p.follows.has(longerHash(pair, third, fourth)))
+	return i+2 < len(units) && p.follows.has(thirdHash(pair, third)) &&
+		skipped(units[i+1].gap, units[i+2].gap) &&
+		(fourth&detoured != 0 || p.follows.has(fourthHash(pair, third, noSound)) || p.follows.has(fourthHash(pair, third, fourth)))
 }
 
 // minInside is the least cost of two characters, one of which replaces one of
@@ -91,14 +102,19 @@ const minInside = disguisedCost + homophoneCost + minAdvantage
 
 // near reports whether units[i] and units[i+1] may be a term of two characters,
 // one of them replaced by another of its sound, and returns the keys of such
-// terms in nears.
+// terms in nears, or 0.
 func (p *phonetic) near(first, second sound, units []unit, i int) (keys [2]uint64, ok bool) {
 	a, b := units[i].char, units[i+1].char
-	if charCost(a)+charCost(b) < minInside || !units[i+1].gap.skipped() {
+	if charCost(a)+charCost(b) < minInside || units[i+1].gap&^gapSymbol != 0 {
 		return keys, false
 	}
 	keys[0], keys[1] = firstKey(a.rune(), second), secondKey(first, b.rune())
-	if !p.follows.has(hash(keys[0], 0)) && !p.follows.has(hash(keys[1], 0)) {
+	for i, key := range keys {
+		if !p.follows.has(hash(key, 0)) {
+			keys[i] = 0
+		}
+	}
+	if keys[0]|keys[1] == 0 {
 		return keys, false
 	}
 	return keys, units[i+1].gap != 0 || wordCost([]rune{a.rune(), b.rune()}) >= minInside
@@ -140,8 +156,8 @@ func (w *walk) walk(p *phonetic, l *lattice, i int) {
 }
 
 // options tries all readings from unit at on, node being reached after depth
-// steps, the last one of the given sound.
-func (w *walk) options(node uint32, at int32, depth int, before sound) {
+// steps; before are the sounds of the first two of them, as far as taken.
+func (w *walk) options(node uint32, at int32, depth int, before uint) {
 	if w.left--; w.left < 0 || depth == MaxWordLen || int(at) == len(w.l.sounds)-padding {
 		return
 	}
@@ -155,25 +171,50 @@ func (w *walk) options(node uint32, at int32, depth int, before sound) {
 	}
 }
 
-// step takes one step, if the trie has it, and goes on from there.
-func (w *walk) step(node uint32, depth int, before, s sound, st step) {
-	switch {
-	case depth == 0:
-		node = w.p.first[s]
-	case depth == 1 && !w.p.begins(pairOf(before, s)):
-		return
-	default:
-		node = w.p.child(node, uint32(s))
-	}
-	if node == root {
-		return
-	}
+// step takes one step, if there is a term that does, and goes on from there.
+// The trie is large and asked late: the first steps ask the filters.
+func (w *walk) step(node uint32, depth int, before uint, s sound, st step) {
+	p := w.p
 	w.steps[depth] = st
-	depth++
+	switch depth {
+	case 0:
+		w.options(root, st.to, 1, uint(s))
+		return
+	case 1:
+		before = before<<soundBits | uint(s)
+		if !p.begins(before) {
+			return
+		}
+		if p.follows.has(thirdHash(before, noSound)) {
+			w.hear(p.second(before), 2)
+		}
+		w.options(root, st.to, 2, before)
+		return
+	case 2:
+		if !p.follows.has(thirdHash(before, s)) {
+			return
+		}
+		node = p.second(before)
+	}
+	if node = p.child(node, uint32(s)); node != root {
+		w.hear(node, depth+1)
+		w.options(node, st.to, depth+1, before)
+	}
+}
+
+// second returns the node behind a pair of sounds, or root.
+func (p *phonetic) second(pair uint) uint32 {
+	if node := p.first[pair>>soundBits]; node != root {
+		return p.child(node, uint32(pair)&uint32(soundMask))
+	}
+	return root
+}
+
+// hear keeps the terms that end at node, reached after depth steps.
+func (w *walk) hear(node uint32, depth int) {
 	for e := w.p.ends[node]; e >= 0 && len(w.heard) < maxHeard; e = w.p.list[e].next {
 		from := int32(len(w.kept))
 		w.kept = append(w.kept, w.steps[:depth]...)
 		w.heard = append(w.heard, heard{w.p.list[e].id, from, from + int32(depth)})
 	}
-	w.options(node, st.to, depth, s)
 }
