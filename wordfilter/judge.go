@@ -62,17 +62,21 @@ func termCost(seq []glyph) int32 {
 // judgeFinds notes the hits among the finds of the layers' automata.
 func (s *scratch) judgeFinds(text string, layers []layer) {
 	for _, f := range s.finds { // all allowed phrases first
-		if t := layers[f.layer].terms[f.term]; t.word < 0 {
+		if t := &layers[f.layer].terms[f.term]; t.word < 0 {
 			first, last := f.last+1-int32(t.len), f.last
 			s.allowed = append(s.allowed, stretch{s.units[first].start, s.units[last].end})
 		}
 	}
 	for _, f := range s.finds {
-		t := layers[f.layer].terms[f.term]
+		if len(s.places) >= s.most {
+			break
+		}
+		t := &layers[f.layer].terms[f.term]
 		if t.word < 0 {
 			continue
 		}
-		if p, ok := s.noted[wordID{f.layer, t.word}]; ok && p.how == 0 && s.units[f.last+1-int32(t.len)].start < uint32(p.end) {
+		if p, ok := s.noted.get(wordID{f.layer, t.word}); ok && s.places[p].how == 0 &&
+			s.units[f.last+1-int32(t.len)].start < uint32(s.places[p].end) {
 			continue // it overlaps itself
 		}
 		s.steps = s.steps[:0]
@@ -98,6 +102,9 @@ func (s *scratch) isAllowed(start, end int) bool {
 func (s *scratch) listen(text string, layers []layer, at int) {
 	p, sounds := layers[at].sound, s.lattice.sounds
 	for i := range s.units {
+		if len(s.places) >= s.most {
+			return
+		}
 		first, second, third, fourth := sounds[i], sounds[i+1], sounds[i+2], sounds[i+3]
 		if (first|second)&detoured != 0 {
 			s.listenAt(text, layers, at, i)
@@ -203,16 +210,20 @@ func (s *scratch) judge(text string, layers []layer, at int, id int32, steps []s
 	if !s.tokens(text, lo, hi) {
 		return
 	}
-	place := place{wordID{int32(at), t.word}, int32(start), int32(end), how}
-	before, known := s.noted[place.wordID]
-	switch same := known && how == before.how; {
-	case known && how >= before.how && start < int(before.end):
-		return // it overlaps the same word, less disguised
-	case t.kind&embedded == 0 && !same && !s.stands(t, n, first, last, apart, spread):
-		return // unless the text has it in the same disguise already
+	p := place{wordID{int32(at), t.word}, int32(start), int32(end), how}
+	same := false // the text has it in the same disguise already
+	if i, ok := s.noted.get(p.wordID); ok {
+		before := s.places[i]
+		if how >= before.how && start < int(before.end) && end > int(before.start) {
+			return // it overlaps the same word, less disguised
+		}
+		same = how == before.how
 	}
-	s.noted[place.wordID] = place
-	s.places = append(s.places, place)
+	if !same && t.kind&embedded == 0 && !s.stands(t, n, first, last, apart, spread) {
+		return
+	}
+	s.noted.set(p.wordID, int32(len(s.places)))
+	s.places = append(s.places, p)
 }
 
 func (n *tally) how() (how Disguise) {
@@ -359,7 +370,8 @@ func (s *scratch) tokens(text string, first, last int) bool {
 }
 
 // stands reports whether the candidate stands as a word in the text, and is
-// not a piece of other words.
+// not a piece of other words. A text that is made of little but candidates gets
+// no more than so many doubts: no honest one is.
 func (s *scratch) stands(t *term, n tally, first, last int, apart, spread bool) bool {
 	literal := n.homophone == 0 && n.split == 0
 	cost := int32(t.cost)
@@ -375,6 +387,9 @@ func (s *scratch) stands(t *term, n tally, first, last int, apart, spread bool) 
 		least = minApart
 	case literal && t.cost < termCostMax:
 		least = minKnown
+	}
+	if s.doubts--; s.doubts < 0 {
+		return true
 	}
 	v := s.reader.weigh(s.units, first, last, cost, least, literal)
 	if !literal {
