@@ -50,7 +50,11 @@ func (g glyph) rune() rune { return rune(g & runeMask) }
 func (g glyph) run() uint8 { return uint8(g >> runShift) }
 
 func newIndex(words []Word, opts Options) (*index, error) {
-	ix := new(index)
+	ix := &index{
+		words:  make([]Word, 0, len(words)),
+		terms:  make([]term, 0, len(words)+len(opts.Allow)),
+		glyphs: make([]glyph, 0, 4*len(words)),
+	}
 	var bad []error
 	for i, w := range words {
 		if opts.Skip != nil && opts.Skip(w) {
