@@ -116,9 +116,10 @@ func (l *lattice) spell(units []unit, i int) {
 // numerals are what digits stand for, or sound like: 王8蛋, 5抵押.
 var numerals = [...]rune{'零', '一', '二', '三', '四', '五', '六', '七', '八', '九'}
 
-// numeral adds the numeral that the digit at i stands for, if it stands alone.
+// numeral adds the numeral that the digit at i stands for, if it is a number
+// by itself.
 func (l *lattice) numeral(units []unit, i int) {
-	if i > 0 && units[i-1].char.class() <= latin || i+1 < len(units) && units[i+1].char.class() <= latin {
+	if i > 0 && units[i-1].char.class() == digit || i+1 < len(units) && units[i+1].char.class() == digit {
 		return
 	}
 	if n := units[i].char.rune() - '0'; n >= 0 && n <= 9 {
