@@ -13,28 +13,33 @@ type automaton struct {
 	trie
 	fail    []uint32 // by node: the node of its longest proper suffix
 	link    []uint32 // by node: the nearest suffix, itself included, where a term ends; or root
-	pairs   filter   // the two characters that terms begin with
-	begins  filter   // the three; or all of a shorter term
+	shorts  filter   // the terms of one and two characters
+	begins  filter   // the three characters that longer ones begin with
 	singles bool     // there are terms of one character
 	doubles bool     // there are terms of one character that is repeated
 }
 
-// What a hash in begins says, in place of a third character.
+// What a hash in shorts says, in place of a second character.
 const (
-	noThird = 1 << 21 // the two characters are a term
-	noOther = 2 << 21 // the one character is a term
-	noMore  = 3 << 21 // it is one if it is repeated
+	noOther = 1 << 21 // the one character is a term
+	noMore  = 2 << 21 // it is one if it is repeated
 )
 
 func pairHash(a, b rune) uint64 { return hash(uint64(a), uint64(b)) }
 
-// beginHash combines the hash of two characters with a third.
-func beginHash(pair uint64, third rune) uint64 { return hash(pair>>20, uint64(third)) }
+// tripleHash combines the hash of two characters with a third.
+func tripleHash(pair uint64, third rune) uint64 { return hash(pair>>20, uint64(third)) }
 
 // newAutomaton compiles the index's terms; the id of each is its place.
 func newAutomaton(ix *index) (*automaton, error) {
 	a := &automaton{trie: *newTrie()}
-	a.pairs, a.begins = newFilter(len(ix.words)), newFilter(len(ix.terms))
+	shorts := 0
+	for i := range ix.terms {
+		if ix.terms[i].len < 3 {
+			shorts++
+		}
+	}
+	a.shorts, a.begins = newFilter(shorts), newFilter(len(ix.terms)-shorts)
 
 	type step struct{ parent, symbol, depth uint32 }
 	steps := []step{{}} // by node: how it was reached
@@ -82,38 +87,23 @@ func newAutomaton(ix *index) (*automaton, error) {
 func (a *automaton) setBegin(seq []glyph) {
 	first := seq[0].rune()
 	switch {
-	case len(seq) > 1:
-		pair := pairHash(first, seq[1].rune())
-		a.pairs.add(pair)
-		third := rune(noThird)
-		if len(seq) > 2 {
-			third = seq[2].rune()
-		}
-		a.begins.add(beginHash(pair, third))
+	case len(seq) > 2:
+		a.begins.add(tripleHash(pairHash(first, seq[1].rune()), seq[2].rune()))
+	case len(seq) == 2:
+		a.shorts.add(pairHash(first, seq[1].rune()))
 	case seq[0].run() > 1:
 		a.doubles = true
-		a.begins.add(hash(uint64(first), noMore))
+		a.shorts.add(hash(uint64(first), noMore))
 	default:
 		a.singles = true
-		a.begins.add(hash(uint64(first), noOther))
+		a.shorts.add(hash(uint64(first), noOther))
 	}
 }
 
 // alone reports whether a term of one character may be u.
 func (a *automaton) alone(u *unit) bool {
 	r := uint64(u.char.rune())
-	return a.singles && a.begins.has(hash(r, noOther)) || a.doubles && u.run > 1 && a.begins.has(hash(r, noMore))
-}
-
-// completes reports whether a term may begin with units[i] and units[i+1],
-// whose hash is in pairs: whether the filter has seen it with what follows, and
-// what lies between may be skipped at all.
-func (a *automaton) completes(pair uint64, units []unit, i int) bool {
-	g := units[i+1].gap
-	if g.skipped() && a.begins.has(beginHash(pair, noThird)) {
-		return true
-	}
-	return i+2 < len(units) && skipped(g, units[i+2].gap) && a.begins.has(beginHash(pair, units[i+2].char.rune()))
+	return a.singles && a.shorts.has(hash(r, noOther)) || a.doubles && u.run > 1 && a.shorts.has(hash(r, noMore))
 }
 
 // next returns the state behind symbol.
@@ -172,14 +162,19 @@ func (a *automaton) begin(units []unit, i int) int {
 	if i == len(units) {
 		return i
 	}
-	r := units[i].char.rune()
+	first := units[i].char.rune()
 	for ; i+1 < len(units); i++ {
-		next := units[i+1].char.rune()
-		pair := pairHash(r, next)
-		if a.pairs.has(pair) && a.completes(pair, units, i) || (a.singles || units[i].run > 1) && a.alone(&units[i]) {
+		second, third := units[i+1].char.rune(), rune(0)
+		if i+2 < len(units) {
+			third = units[i+2].char.rune()
+		}
+		pair := pairHash(first, second)
+		if a.shorts.has(pair) && units[i+1].gap.skipped() ||
+			i+2 < len(units) && a.begins.has(tripleHash(pair, third)) && skipped(units[i+1].gap, units[i+2].gap) ||
+			(a.singles || units[i].run > 1) && a.alone(&units[i]) {
 			return i
 		}
-		r = next
+		first = second
 	}
 	if a.alone(&units[i]) {
 		return i
