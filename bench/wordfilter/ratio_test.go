@@ -2,6 +2,7 @@ package wordfilter
 
 import (
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -89,6 +90,58 @@ func TestRatios(t *testing.T) {
 	} {
 		t.Logf("%-12s / %-17s %.2f", r.what, r.by, float64(m[r.what])/float64(m[r.by]))
 	}
+}
+
+// TestBuild measures what it takes to build matchers, and the memory that they
+// keep; the tables that all matchers share are not part of it. It runs if RATIOS
+// is set.
+func TestBuild(t *testing.T) {
+	skipUnlessAsked(t)
+	base := ours(t, 20_000, false)
+	var few []wordfilter.Word
+	for _, w := range load(t).words[1000][:200] {
+		few = append(few, wordfilter.Word{Text: w})
+	}
+	for _, build := range []struct {
+		name string
+		new  func() *wordfilter.Matcher
+	}{
+		{"exact, 20k", func() *wordfilter.Matcher { return ours(t, 20_000, true) }},
+		{"exact, 100k", func() *wordfilter.Matcher { return ours(t, 100_000, true) }},
+		{"full, 20k", func() *wordfilter.Matcher { return ours(t, 20_000, false) }},
+		{"full, 100k", func() *wordfilter.Matcher { return ours(t, 100_000, false) }},
+		{"200 words on top", func() *wordfilter.Matcher {
+			m, err := base.Overlay(few, wordfilter.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return m
+		}},
+	} {
+		var times []time.Duration
+		before := heap()
+		var m *wordfilter.Matcher
+		for range 7 {
+			start := cpuTime(t)
+			m = build.new()
+			times = append(times, cpuTime(t)-start)
+		}
+		kept := float64(int64(heap()-before)) / (1 << 20)
+		runtime.KeepAlive(m)
+		slices.Sort(times)
+		t.Logf("%-17s %8v, at best %8v, %6.2f MiB", build.name,
+			times[len(times)/2].Round(10*time.Microsecond), times[0].Round(10*time.Microsecond), kept)
+	}
+	runtime.KeepAlive(base)
+}
+
+// heap returns the bytes in use.
+func heap() uint64 {
+	var stats runtime.MemStats
+	runtime.GC()
+	runtime.GC() // what the first one frees late
+	runtime.ReadMemStats(&stats)
+	return stats.HeapAlloc
 }
 
 // TestHostile compares texts that are made to cost time with ordinary ones of
