@@ -117,7 +117,30 @@ func (p *phonetic) near(first, second sound, units []unit, i int) (keys [2]uint6
 	if keys[0]|keys[1] == 0 {
 		return keys, false
 	}
-	return keys, units[i+1].gap != 0 || wordCost([]rune{a.rune(), b.rune()}) >= minInside
+	return keys, units[i+1].gap != 0 || wordCost([]rune{a.rune(), b.rune()}) >= minInside && !torn(units, i)
+}
+
+// torn reports whether units[i] or units[i+1] is easier to read as a word with
+// its other neighbour, which makes none with the one beyond. What weigh says in
+// the end is said here at once, of most candidates.
+func torn(units []unit, i int) bool {
+	n := len(units)
+	a, b := units[i].char, units[i+1].char
+	if i > 0 && units[i].gap == 0 {
+		before := units[i-1].char
+		if wordCost([]rune{before.rune(), a.rune()}) < charCost(before)+charCost(a) &&
+			(i == 1 || units[i-1].gap != 0 || wordCost([]rune{units[i-2].char.rune(), before.rune()}) == noCost) {
+			return true
+		}
+	}
+	if i+2 < n && units[i+2].gap == 0 {
+		behind := units[i+2].char
+		if wordCost([]rune{b.rune(), behind.rune()}) < charCost(b)+charCost(behind) &&
+			(i+3 == n || units[i+3].gap != 0 || wordCost([]rune{behind.rune(), units[i+3].char.rune()}) == noCost) {
+			return true
+		}
+	}
+	return false
 }
 
 const (
