@@ -20,7 +20,7 @@ var contacts = []struct {
 	},
 }
 
-// An alias is another way to write a word.
+// An otherName is another way to write a word.
 type otherName struct {
 	text string
 	kind termKind
@@ -37,6 +37,9 @@ func aliases(word string) []otherName {
 			continue
 		}
 		add := func(name string, kind termKind) {
+			if after != "" {
+				kind &^= bare // the word goes on and says which it is
+			}
 			if name != c.name {
 				all = append(all, otherName{before + name + after, kind})
 			}

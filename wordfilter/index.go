@@ -168,10 +168,16 @@ func (ix *index) compile() (err error) {
 	if err != nil {
 		return err
 	}
+	var first rune // of the word itself, which comes before its other terms
 	for i := range ix.terms {
 		t := &ix.terms[i]
 		if t.word < 0 || t.initials > 0 || t.kind&(plus|bare|behind|exact) != 0 {
 			continue
+		}
+		if begins := ix.spelled(t)[0].rune(); t.kind&alias == 0 {
+			first = begins
+		} else if begins != first {
+			continue // 十VX is a look-alike already
 		}
 		if ix.sound == nil {
 			ix.sound = newPhonetic(len(ix.words))

@@ -108,6 +108,7 @@ func TestScan(t *testing.T) {
 		{"name in front of another word", "VX加载", ""},
 		{"other sound before a name", "嘉VX", "加微信=嘉VX"},
 		{"other word before a name", "到家VX", ""},
+		{"sound of a look-alike", "是VX还是QQ", ""},
 		{"name that is a word", "加卫星", "加微信=加卫星"},
 		{"only the word", "加卫星电视", ""},
 
