@@ -13,66 +13,54 @@ type automaton struct {
 	trie
 	fail    []uint32 // by node: the node of its longest proper suffix
 	link    []uint32 // by node: the nearest suffix, itself included, where a term ends; or root
-	pairs   bitset   // hashes of the two characters that terms begin with
-	begins  bitset   // hashes of what else is known to begin them; see single
+	shorts  filter   // the terms of one and two characters
+	begins  filter   // the three characters that longer ones begin with
 	singles bool     // there are terms of one character
+	doubles bool     // there are terms of one character that is repeated
 }
 
-// A bitset is a set of hashes; it may claim to have others, too. Its length is
-// a power of two.
-type bitset []uint64
-
-// newBitset returns a bitset of bits bits or up to twice as many.
-func newBitset(bits int) bitset {
-	size := 1 << 6
-	for size < bits/64 {
-		size *= 2
-	}
-	return make(bitset, size)
-}
-
-func (b bitset) add(h uint32) { b[h/64%uint32(len(b))] |= 1 << (h % 64) }
-
-func (b bitset) has(h uint32) bool { return b[h/64&uint32(len(b)-1)]>>(h%64)&1 != 0 }
-
-// What a hash in begins says.
+// What a hash in shorts says, in place of a second character.
 const (
-	single = 0x27D4EB2F // a term of one character
-	whole  = 0x165667B1 // a term of two
-	triple = 0          // what a term begins with that is longer
+	noOther = 1 << 21 // the one character is a term
+	noMore  = 2 << 21 // it is one if it is repeated
 )
 
-func pairHash(a, b rune) uint32 {
-	h := uint32(a)*0x9E3779B1 + uint32(b)*0x85EBCA77
-	return h ^ h>>15
-}
+func pairHash(a, b rune) uint64 { return hash(uint64(a), uint64(b)) }
 
-// beginHash combines the hash of two characters with a third, or 0.
-func beginHash(pair uint32, third rune, what uint32) uint32 {
-	h := (pair + what + uint32(third)) * 0xC2B2AE3D
-	return h ^ h>>15
-}
+// tripleHash combines the hash of two characters with a third.
+func tripleHash(pair uint64, third rune) uint64 { return hash(pair>>20, uint64(third)) }
 
-// newAutomaton compiles the sequences; the id of each is its place.
-func newAutomaton(sequences func(yield func(id int32, seq []rune) bool), count int) (*automaton, error) {
+// newAutomaton compiles the index's terms; the id of each is its place.
+func newAutomaton(ix *index) (*automaton, error) {
 	a := &automaton{trie: *newTrie()}
-	a.pairs, a.begins = newBitset(8*count), newBitset(16*count)
+	shorts := 0
+	for i := range ix.terms {
+		if ix.terms[i].len < 3 {
+			shorts++
+		}
+	}
+	a.shorts, a.begins = newFilter(shorts), newFilter(len(ix.terms)-shorts)
 
 	type step struct{ parent, symbol, depth uint32 }
 	steps := []step{{}} // by node: how it was reached
-	for id, seq := range sequences {
-		node := root
-		for depth, r := range seq {
-			next, err := a.add(node, uint32(r))
+	for id := range ix.terms {
+		t := &ix.terms[id]
+		if t.kind&spoken != 0 {
+			continue
+		}
+		node, seq := root, ix.spelled(t)
+		for depth, g := range seq {
+			symbol := uint32(g.rune())
+			next, err := a.add(node, symbol)
 			if err != nil {
 				return nil, err
 			}
 			if int(next) == len(steps) {
-				steps = append(steps, step{node, uint32(r), uint32(depth)})
+				steps = append(steps, step{node, symbol, uint32(depth)})
 			}
 			node = next
 		}
-		a.end(node, id)
+		a.end(node, int32(id))
 		a.setBegin(seq)
 	}
 
@@ -95,26 +83,27 @@ func newAutomaton(sequences func(yield func(id int32, seq []rune) bool), count i
 	return a, nil
 }
 
-func (a *automaton) setBegin(seq []rune) {
-	if len(seq) == 1 {
+// setBegin tells the filters of a term.
+func (a *automaton) setBegin(seq []glyph) {
+	first := seq[0].rune()
+	switch {
+	case len(seq) > 2:
+		a.begins.add(tripleHash(pairHash(first, seq[1].rune()), seq[2].rune()))
+	case len(seq) == 2:
+		a.shorts.add(pairHash(first, seq[1].rune()))
+	case seq[0].run() > 1:
+		a.doubles = true
+		a.shorts.add(hash(uint64(first), noMore))
+	default:
 		a.singles = true
-		a.begins.add(beginHash(0, seq[0], single))
-		return
-	}
-	pair := pairHash(seq[0], seq[1])
-	a.pairs.add(pair)
-	if len(seq) == 2 {
-		a.begins.add(beginHash(pair, 0, whole))
-	} else {
-		a.begins.add(beginHash(pair, seq[2], triple))
+		a.shorts.add(hash(uint64(first), noOther))
 	}
 }
 
-// completes reports whether a term may begin with units[i] and units[i+1],
-// whose hash is in pairs.
-func (a *automaton) completes(pair uint32, units []unit, i int) bool {
-	return a.begins.has(beginHash(pair, 0, whole)) ||
-		i+2 < len(units) && a.begins.has(beginHash(pair, units[i+2].char.rune(), triple))
+// alone reports whether a term of one character may be u.
+func (a *automaton) alone(u *unit) bool {
+	r := uint64(u.char.rune())
+	return a.singles && a.shorts.has(hash(r, noOther)) || a.doubles && u.run > 1 && a.shorts.has(hash(r, noMore))
 }
 
 // next returns the state behind symbol.
@@ -141,25 +130,19 @@ type find struct {
 // the given layer.
 func (a *automaton) find(units []unit, layer int32, finds []find) []find {
 	state := root
-	for i := range units {
-		r := units[i].char.rune()
+	for i := 0; i < len(units); i++ {
 		next := root
 		for state != root {
-			if next = a.child(state, uint32(r)); next != root {
+			if next = a.child(state, uint32(units[i].char.rune())); next != root {
 				break
 			}
 			state = a.fail[state]
 		}
 		if state == root {
-			begins := false
-			if i+1 < len(units) {
-				pair := pairHash(r, units[i+1].char.rune())
-				begins = a.pairs.has(pair) && a.completes(pair, units, i)
+			if i = a.begin(units, i); i == len(units) {
+				break
 			}
-			if !begins && !(a.singles && a.begins.has(beginHash(0, r, single))) {
-				continue
-			}
-			next = a.child(root, uint32(r))
+			next = a.child(root, uint32(units[i].char.rune()))
 		}
 		if state = next; state == root {
 			continue
@@ -171,4 +154,30 @@ func (a *automaton) find(units []unit, layer int32, finds []find) []find {
 		}
 	}
 	return finds
+}
+
+// begin returns the first place from i on where a term may begin, or
+// len(units).
+func (a *automaton) begin(units []unit, i int) int {
+	if i == len(units) {
+		return i
+	}
+	first := units[i].char.rune()
+	for ; i+1 < len(units); i++ {
+		second, third := units[i+1].char.rune(), rune(0)
+		if i+2 < len(units) {
+			third = units[i+2].char.rune()
+		}
+		pair := pairHash(first, second)
+		if a.shorts.has(pair) && units[i+1].gap.skipped() ||
+			i+2 < len(units) && a.begins.has(tripleHash(pair, third)) && skipped(units[i+1].gap, units[i+2].gap) ||
+			(a.singles || units[i].run > 1) && a.alone(&units[i]) {
+			return i
+		}
+		first = second
+	}
+	if a.alone(&units[i]) {
+		return i
+	}
+	return len(units)
 }

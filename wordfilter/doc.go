@@ -11,8 +11,8 @@
 // combining marks leave no trace. Beyond that, a word is found with its
 // characters repeated, with symbols or emoji between them, spaced out, spelled
 // in pinyin or by initials, with digits for numerals, characters of the same
-// sound, characters taken apart (马扁子), and under other names where it names
-// a contact (加VX for 加微信). Hit.How says which.
+// sound, emoji for characters (滚🥚), characters taken apart (马扁子), and under
+// other names where it names a contact (加VX for 加微信). Hit.How says which.
 //
 // # What it leaves alone
 //
@@ -28,12 +28,12 @@
 // # How it works
 //
 // One pass over the bytes decodes, folds, classifies and measures what lies
-// between characters. An Aho-Corasick automaton behind a filter of the
-// characters that words begin with finds what is written; a second trie, over
-// syllables, walks the other readings of the text. Both skip all that may be
-// skipped; what they find is then judged. Ordinary messages have nothing to
-// judge. Time is linear in the text whatever it holds, and a Scan allocates
-// nothing but the hits.
+// between characters. An Aho-Corasick automaton finds what is written; a second
+// trie, over syllables, walks the other readings of the text. Both skip all that
+// may be skipped, and both stand behind Bloom filters of what terms begin with,
+// which turn away nearly everything. What is found is then judged. Ordinary
+// messages have little to judge. Time is linear in the text whatever it holds,
+// and a Scan allocates nothing but the hits.
 //
 // A Matcher never changes. To change words while scans go on, build another
 // one and Swap it into a Holder. Overlay adds a group's words to shared ones.

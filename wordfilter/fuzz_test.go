@@ -36,6 +36,9 @@ func FuzzScan(f *testing.F) {
 			t.Fatal(err)
 		}
 		got, want := m.Scan(text, nil), naiveScan(words, text)
+		if units, _ := appendUnits(nil, text, false); len(want) > minPlaces+len(units)/2 {
+			return // more than is reported
+		}
 		if !slices.Equal(got, want) {
 			t.Errorf("words %q in %q:\ngot  %+v\nwant %+v", list, text, got, want)
 		}

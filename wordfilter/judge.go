@@ -20,6 +20,7 @@ const (
 	Pinyin                         // characters spelled in letters: shua单
 	Split                          // characters taken apart: 马扁子
 	Homophone                      // other characters of the same sound: 刷旦
+	Pictured                       // emoji for characters: 滚🥚
 )
 
 // String returns the disguises' Chinese names, joined by 、.
@@ -28,7 +29,7 @@ func (d Disguise) String() string {
 		return "原文"
 	}
 	var names []string
-	for i, name := range []string{"重复", "夹杂", "别称", "数字", "首字母", "拼音", "拆字", "谐音"} {
+	for i, name := range []string{"重复", "夹杂", "别称", "数字", "首字母", "拼音", "拆字", "谐音", "表情"} {
 		if d&(1<<i) != 0 {
 			names = append(names, name)
 		}
@@ -49,32 +50,40 @@ const (
 	minApart      = 2 * bit // of a word with something between its characters
 )
 
-// termCost returns the cost of reading runes as one word.
-func termCost(runes []rune) int32 {
+// termCost returns the cost of reading a term as one word.
+func termCost(seq []glyph) int32 {
+	runes := make([]rune, 0, MaxWordLen)
+	for _, g := range seq {
+		runes = append(runes, g.rune())
+	}
 	return min(wordCost(runes), termCostMax)
 }
 
 // judgeFinds notes the hits among the finds of the layers' automata.
 func (s *scratch) judgeFinds(text string, layers []layer) {
 	for _, f := range s.finds { // all allowed phrases first
-		if t := layers[f.layer].terms[f.term]; t.word < 0 {
+		if t := &layers[f.layer].terms[f.term]; t.word < 0 {
 			first, last := f.last+1-int32(t.len), f.last
 			s.allowed = append(s.allowed, stretch{s.units[first].start, s.units[last].end})
 		}
 	}
 	for _, f := range s.finds {
-		t := layers[f.layer].terms[f.term]
+		if len(s.places) >= s.most {
+			break
+		}
+		t := &layers[f.layer].terms[f.term]
 		if t.word < 0 {
 			continue
 		}
-		if p, ok := s.noted[wordID{f.layer, t.word}]; ok && p.how == 0 && s.units[f.last+1-int32(t.len)].start < uint32(p.end) {
+		if p, ok := s.noted.get(wordID{f.layer, t.word}); ok && s.places[p].how == 0 &&
+			s.units[f.last+1-int32(t.len)].start < uint32(s.places[p].end) {
 			continue // it overlaps itself
 		}
 		s.steps = s.steps[:0]
 		for i := f.last + 1 - int32(t.len); i <= f.last; i++ {
 			s.steps = append(s.steps, step{at: i, to: i + 1})
 		}
-		s.judge(text, layers, int(f.layer), spelling{term: f.term}, s.steps)
+		s.judge(text, layers, int(f.layer), f.term, s.steps)
 	}
 }
 
@@ -91,25 +100,62 @@ func (s *scratch) isAllowed(start, end int) bool {
 
 // listen notes the hits among the terms that the text may sound like.
 func (s *scratch) listen(text string, layers []layer, at int) {
-	ix, l, w := layers[at].index, &s.lattice, &s.walk
+	p, sounds := layers[at].sound, s.lattice.sounds
 	for i := range s.units {
-		if !ix.sound.plausible(l, s.units, i) {
+		if len(s.places) >= s.most {
+			return
+		}
+		first, second, third, fourth := sounds[i], sounds[i+1], sounds[i+2], sounds[i+3]
+		if (first|second)&detoured != 0 {
+			s.listenAt(text, layers, at, i)
 			continue
 		}
-		w.walk(ix.sound, l, i)
-		for _, h := range w.heard {
-			steps := w.kept[h.from:h.to]
-			if !s.asWritten(ix, h.spelling, steps) { // or else the other automaton has found it
-				s.judge(text, layers, at, h.spelling, steps)
-			}
+		pair := pairOf(first, second)
+		if !p.begins(pair) {
+			continue
+		}
+		if third&detoured != 0 || p.longer(pair, third, fourth, s.units, i) {
+			s.listenAt(text, layers, at, i)
+		} else if keys, ok := p.near(first, second, s.units, i); ok {
+			s.listenNear(text, layers, at, i, keys)
 		}
 	}
 }
 
+// listenAt notes the hits among the terms that the text sounds like from
+// units[i] on.
+func (s *scratch) listenAt(text string, layers []layer, at, i int) {
+	ix, w := layers[at].index, &s.walk
+	w.walk(ix.sound, &s.lattice, i)
+	for _, h := range w.heard {
+		steps := w.kept[h.from:h.to]
+		if !s.asWritten(ix, h.term, steps) { // or else the other automaton has found it
+			s.judge(text, layers, at, h.term, steps)
+		}
+	}
+}
+
+// listenNear notes the hits among the terms of two characters that have either
+// units[i] or units[i+1].
+func (s *scratch) listenNear(text string, layers []layer, at, i int, keys [2]uint64) {
+	s.steps = append(s.steps[:0], step{at: int32(i), to: int32(i + 1)}, step{at: int32(i + 1), to: int32(i + 2)})
+	ix := layers[at].index
+	for _, key := range keys {
+		if key == 0 {
+			continue
+		}
+		ix.sound.nears.each(key, func(term int32) {
+			if !s.asWritten(ix, term, s.steps) {
+				s.judge(text, layers, at, term, s.steps)
+			}
+		})
+	}
+}
+
 // asWritten reports whether every step is the very character of the term.
-func (s *scratch) asWritten(ix *index, sp spelling, steps []step) bool {
-	for i, r := range ix.spelled(ix.terms[sp.term]) {
-		if st := steps[i]; st.how != 0 || s.units[st.at].char.rune() != r {
+func (s *scratch) asWritten(ix *index, term int32, steps []step) bool {
+	for i, g := range ix.spelled(&ix.terms[term]) {
+		if st := &steps[i]; st.how != 0 || s.units[st.at].char.rune() != g.rune() {
 			return false
 		}
 	}
@@ -117,36 +163,43 @@ func (s *scratch) asWritten(ix *index, sp spelling, steps []step) bool {
 }
 
 // A tally counts the steps of a candidate by what they are.
-type tally struct{ literal, homophone, pinyin, initial, split, digit, repeated, longest int }
+type tally struct {
+	literal, homophone, pinyin, initial, split, digit, repeated, longest int
+
+	pictured bool
+}
 
 // judge notes the place of a candidate if it is a hit.
-func (s *scratch) judge(text string, layers []layer, at int, sp spelling, steps []step) {
+func (s *scratch) judge(text string, layers []layer, at int, id int32, steps []step) {
 	ix := layers[at].index
-	t := ix.terms[sp.term]
+	t := &ix.terms[id]
 	if off := layers[at].off; off != nil && off[t.word] {
 		return
 	}
-	w := &ix.words[t.word]
-	n, ok := s.count(ix, t, sp, steps)
-	if !ok {
+	n, ok := s.count(ix, t, steps)
+	if !ok || s.again && !n.pictured {
 		return
 	}
 	first, last := int(steps[0].at), int(steps[len(steps)-1].to)
-	if t.kind&bare != 0 && !named(s.units, last) {
+	if t.kind&bare != 0 && !named(s.units, last, bareFollows) || t.kind&behind != 0 && !named(s.units, last, behindFollows) {
 		return
 	}
-	start, end := int(s.units[first].start), int(s.units[last-1].end)
 	how := n.how()
 	if t.kind&alias != 0 {
 		how |= Alias
 	}
+	lo, hi := s.edges(first, last)
+	if lo < first || hi > last {
+		how |= Repeated
+	}
+	start, end := int(s.units[lo].start), int(s.units[hi-1].end)
 	if t.kind&plus != 0 {
 		if start = plusBefore(text, start); start < 0 {
 			return
 		}
 	}
 	apart, spread, ok := s.spacing(text, steps)
-	if !ok || apart && w.Exact || how&Repeated != 0 && w.Exact {
+	if !ok || t.kind&exact != 0 && (apart || how != 0) {
 		return
 	}
 	if apart {
@@ -154,77 +207,98 @@ func (s *scratch) judge(text string, layers []layer, at int, sp spelling, steps 
 	} else if s.isAllowed(start, end) {
 		return
 	}
-	if !s.tokens(text, first, last) {
+	if !s.tokens(text, lo, hi) {
 		return
 	}
-	id := wordID{int32(at), t.word}
-	before, known := s.noted[id]
-	switch same := known && how == before.how; {
-	case known && how >= before.how && start < int(before.end):
-		return // it overlaps the same word, less disguised
-	case !w.Embedded && !same && !s.stands(t, n, first, last, apart, spread):
-		return // unless the text has it in the same disguise already
+	p := place{wordID{int32(at), t.word}, int32(start), int32(end), how}
+	same := false // the text has it in the same disguise already
+	if i, ok := s.noted.get(p.wordID); ok {
+		before := s.places[i]
+		if how >= before.how && start < int(before.end) && end > int(before.start) {
+			return // it overlaps the same word, less disguised
+		}
+		same = how == before.how
 	}
-	p := place{id, int32(start), int32(end), how}
-	s.noted[id] = p
+	if !same && t.kind&embedded == 0 && !s.stands(t, n, first, last, apart, spread) {
+		return
+	}
+	s.noted.set(p.wordID, int32(len(s.places)))
 	s.places = append(s.places, p)
 }
 
-func (n tally) how() (how Disguise) {
-	for _, d := range []struct {
-		count int
-		how   Disguise
-	}{{n.repeated, Repeated}, {n.homophone, Homophone}, {n.pinyin, Pinyin}, {n.initial, Initials}, {n.split, Split}, {n.digit, Digit}} {
-		if d.count > 0 {
-			how |= d.how
+func (n *tally) how() (how Disguise) {
+	set := func(is bool, d Disguise) {
+		if is {
+			how |= d
 		}
 	}
+	set(n.repeated > 0, Repeated)
+	set(n.homophone > 0, Homophone)
+	set(n.pinyin > 0, Pinyin)
+	set(n.initial > 0, Initials)
+	set(n.split > 0, Split)
+	set(n.digit > 0, Digit)
+	set(n.pictured, Pictured)
 	return how
 }
 
 // count says what the steps are, and whether they can be the term at all.
-func (s *scratch) count(ix *index, t term, sp spelling, steps []step) (n tally, ok bool) {
-	runes, runs := ix.spelled(t), ix.runs[t.at:][:t.len]
-	for i, st := range steps {
+func (s *scratch) count(ix *index, t *term, steps []step) (n tally, ok bool) {
+	seq := ix.spelled(t)
+	for i := range steps {
+		st, r := &steps[i], seq[i].rune()
 		u := &s.units[st.at]
+		n.pictured = n.pictured || u.inner&pictured != 0
 		switch {
-		case st.r != 0 && st.r != runes[i]:
+		case st.how == Digit:
+			n.digit++
+			if st.r != r {
+				n.homophone++
+			}
+		case st.r != 0 && st.r != r:
 			return n, false
 		case st.how == Pinyin:
 			n.pinyin++
 		case st.how == Split:
 			n.split++
-		case st.how == Digit:
-			n.digit++
-		case i >= int(sp.lo) && i < int(sp.hi):
-			n.initial++
-		case u.char.rune() != runes[i]:
+		case u.char.rune() != r:
 			n.homophone++
-		case u.run < runs[i]:
+		case u.run < seq[i].run():
 			return n, false
 		default:
 			n.literal++
-			if u.run > runs[i] {
+			if u.run > seq[i].run() {
 				n.repeated++
-				n.longest = max(n.longest, int(u.run-runs[i]))
+				n.longest = max(n.longest, int(u.run-seq[i].run()))
 			}
 		}
 	}
+	n.initial = int(t.initials)
+	n.literal -= n.initial
 	switch total := len(steps); {
 	case n.homophone > 0 && n.literal == 0 && (total < 4 || n.pinyin > 0):
 		return n, false
-	case n.initial > 0 && n.initial+n.literal < total:
+	case n.homophone > 1 && total < 4:
 		return n, false
-	case n.initial > 0 && n.literal == 0:
-		return n, false
-	case n.digit > 0 && n.digit+n.literal < total:
+	case n.digit > 0 && (n.literal == 0 || n.digit+n.literal+n.pinyin < total || n.homophone > 0 && total < 3):
 		return n, false
 	case n.split == 1 && n.literal == 0 && n.pinyin == 0:
 		return n, false
-	case n.homophone > 1 && total < 4:
-		return n, false
 	}
 	return n, true
+}
+
+// edges returns first and last, moved over repetitions of a letter at the
+// edges: letters, unlike characters, are not taken together in units.
+func (s *scratch) edges(first, last int) (lo, hi int) {
+	units := s.units
+	for lo = first; lo > 0 && units[lo].gap == 0 && units[lo].char.class() == latin && units[lo-1].char == units[first].char; {
+		lo--
+	}
+	for hi = last; hi < len(units) && units[hi].gap == 0 && units[hi].char.class() == latin && units[hi].char == units[last-1].char; {
+		hi++
+	}
+	return lo, hi
 }
 
 // spacing reports whether something lies between the steps, whether between
@@ -235,8 +309,9 @@ func (s *scratch) spacing(text string, steps []step) (apart, spread, ok bool) {
 	gaps, same := 0, true
 	mark := ""
 	for i, st := range steps {
-		if inner := units[st.at].inner; inner != 0 && i >= 0 {
-			all |= inner
+		all |= units[st.at].inner &^ pictured
+		for _, u := range units[st.at+1 : st.to] {
+			all |= u.gap
 		}
 		if i == 0 {
 			continue
@@ -295,14 +370,15 @@ func (s *scratch) tokens(text string, first, last int) bool {
 }
 
 // stands reports whether the candidate stands as a word in the text, and is
-// not a piece of other words.
-func (s *scratch) stands(t term, n tally, first, last int, apart, spread bool) bool {
+// not a piece of other words. A text that is made of little but candidates gets
+// no more than so many doubts: no honest one is.
+func (s *scratch) stands(t *term, n tally, first, last int, apart, spread bool) bool {
 	literal := n.homophone == 0 && n.split == 0
 	cost := int32(t.cost)
 	if !literal {
 		cost = disguisedCost + homophoneCost*int32(n.homophone) + splitCost*int32(n.split)
 	}
-	if literal && (spread || n.longest > 1 || n.repeated > 1 || n.pinyin+n.initial+n.digit > 0) {
+	if literal && (spread || n.longest > 1 || n.repeated > 1 || n.pinyin+n.initial+n.digit > 0 || n.pictured && t.len > 2) {
 		return true
 	}
 	least := int32(minAdvantage)
@@ -312,7 +388,10 @@ func (s *scratch) stands(t term, n tally, first, last int, apart, spread bool) b
 	case literal && t.cost < termCostMax:
 		least = minKnown
 	}
-	v := weigh(s.units, first, last, cost, least, literal)
+	if s.doubts--; s.doubts < 0 {
+		return true
+	}
+	v := s.reader.weigh(s.units, first, last, cost, least, literal)
 	if !literal {
 		return v.advantage >= least && v.aligned
 	}

@@ -84,74 +84,71 @@ func wordCost(runes []rune) int32 {
 // reach is how many units to either side of a hit are read to judge it.
 const reach = 4
 
-// A reading is the cheapest way to read a stretch of units as ordinary words,
-// word by word from left to right.
-type reading [2*reach + 2*MaxWordLen + 1]int32
-
-// read fills best with the cost of reading units[lo:i] for every i from lo to
-// hi, at best[i-lo]. Words do not reach across gaps. If first < last, then
-// units[first:last] is not read as one word.
-func (best *reading) read(units []unit, lo, hi, first, last int) {
-	for i := range best[:hi-lo+1] {
-		best[i] = noCost
-	}
-	best[0] = 0
-	for i := lo; i < hi; i++ {
-		sofar := best[i-lo]
-		if i != first || i+1 != last {
-			best[i+1-lo] = min(best[i+1-lo], sofar+charCost(units[i].char))
-		}
-		h := (hashOffset ^ uint32(units[i].char.rune())) * hashPrime
-		for j := i + 1; j < min(i+lexiconWord, hi) && units[j].gap == 0; j++ {
-			h = (h ^ uint32(units[j].char.rune())) * hashPrime
-			cost, ok := lexiconCost(h)
-			if !ok {
-				break
-			}
-			if i != first || j+1 != last {
-				best[j+1-lo] = min(best[j+1-lo], sofar+cost)
-			}
-		}
-	}
-}
-
 // A verdict compares two ways to read the text around a candidate.
 type verdict struct {
 	advantage int32 // eighths of a bit by which the text is easier to read if the term stands in it
 	aligned   bool  // the ordinary reading, too, has words that begin and end where the term does
 }
 
+// A reader finds the cheapest ways to read a stretch of units as ordinary
+// words, word by word from left to right. It keeps their costs up to each unit.
+type reader struct {
+	ordinary []int32 // from the beginning
+	inside   []int32 // from the candidate's first unit
+	after    []int32 // from the unit behind the candidate
+}
+
 // weigh reads the text around units[first:last] with a term of the given cost
 // standing there, and without. Where an ordinary sentence contains a term by
 // accident, the advantage is about 0 or less. If literal, then the units are
 // the term's own characters, and the ordinary reading is one that does not
-// take them for one word. Unless literal, weigh may stop early and give a
-// larger advantage, which is still below least.
-func weigh(units []unit, first, last int, cost, least int32, literal bool) verdict {
-	whole := -1
-	if literal {
-		whole = first
-	}
-	var best reading
-	best.read(units, first, last, whole, last)
-	inside := best[last-first]
-	if !literal && inside-cost < least {
-		return verdict{advantage: inside - cost} // the units are easy to read whatever is around them
-	}
-	lo := first
+// take them for one word. Otherwise only an aligned candidate with an advantage
+// of least is of interest, and weigh returns a zero verdict as soon as it knows
+// that this is none.
+func (r *reader) weigh(units []unit, first, last int, cost, least int32, literal bool) verdict {
+	lo, hi := first, last
 	for lo > 0 && first-lo < reach && units[lo].gap == 0 {
 		lo--
 	}
-	hi := last
 	for hi < len(units) && hi-last < reach && units[hi].gap == 0 {
 		hi++
 	}
-	best.read(units, last, hi, -1, -1)
-	after := best[hi-last]
-	best.read(units, lo, hi, whole, last)
-	before, ordinary := best[first-lo], best[hi-lo]
+	size := hi - lo + 1
+	r.ordinary, r.inside, r.after = r.ordinary[:0], r.inside[:0], r.after[:0]
+	for range size {
+		r.ordinary = append(r.ordinary, noCost)
+		r.inside = append(r.inside, noCost)
+		r.after = append(r.after, noCost)
+	}
+	ordinary, inside, after := r.ordinary, r.inside, r.after
+	f, l := first-lo, last-lo
+	ordinary[0], inside[f], after[l] = 0, 0, 0
+	for i := lo; i < hi; i++ {
+		at := i - lo
+		if at == l && !literal && (inside[l]-cost < least || ordinary[l] < ordinary[f]+inside[l]) {
+			return verdict{}
+		}
+		word := charCost(units[i].char)
+		h := (hashOffset ^ uint32(units[i].char.rune())) * hashPrime
+		for j := i + 1; ; j++ {
+			to := j - lo
+			if !literal || i != first || j != last {
+				ordinary[to] = min(ordinary[to], ordinary[at]+word)
+				inside[to] = min(inside[to], inside[at]+word)
+			}
+			after[to] = min(after[to], after[at]+word)
+			if j == hi || j == i+lexiconWord || units[j].gap != 0 {
+				break
+			}
+			h = (h ^ uint32(units[j].char.rune())) * hashPrime
+			longer := false
+			if word, longer = lexiconCost(h); !longer {
+				break
+			}
+		}
+	}
 	return verdict{
-		advantage: ordinary - (before + cost + after),
-		aligned:   before+inside+after == ordinary,
+		advantage: ordinary[size-1] - (ordinary[f] + cost + after[size-1]),
+		aligned:   ordinary[f]+inside[l]+after[size-1] == ordinary[size-1],
 	}
 }

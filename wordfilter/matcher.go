@@ -73,14 +73,18 @@ func (l *layer) skip(skip func(Word) bool) {
 
 // scratch is the memory of one scan.
 type scratch struct {
+	again   bool // the text is read a second time, for what its emoji stand for
 	units   []unit
 	finds   []find
 	lattice lattice
 	walk    walk
+	reader  reader
 	steps   []step
 	allowed []stretch
 	places  []place
-	noted   map[wordID]place // the last place of each word
+	noted   notes // the last place of each word
+	doubts  int   // how many more candidates may be weighed
+	most    int   // how many places are enough
 }
 
 // A wordID says which word of which layer.
@@ -96,7 +100,7 @@ type place struct {
 	how        Disguise
 }
 
-var scratches = sync.Pool{New: func() any { return &scratch{noted: make(map[wordID]place)} }}
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
 // maxScratch is the number of units above which a scan's memory is given back
 // to the garbage collector, so that one huge text does not occupy it for good.
@@ -108,8 +112,9 @@ const MaxText = 1 << 30
 
 // Scan appends to hits every place in text where a word stands, sorted by
 // where they start, and returns the extended slice. Where a word stands in
-// several ways at overlapping places, it is one hit. Texts need not be valid
-// UTF-8.
+// several ways at overlapping places, it is one hit. Of a text that holds more
+// than 128 words and one for two characters, not all may be reported. Texts need
+// not be valid UTF-8.
 func (m *Matcher) Scan(text string, hits []Hit) []Hit {
 	if m == nil {
 		return hits
@@ -127,38 +132,76 @@ func (m *Matcher) Scan(text string, hits []Hit) []Hit {
 	return hits
 }
 
+// What even short texts get; longer ones get one more for two characters. No
+// honest text comes near.
+const (
+	minDoubts = 32  // candidates that are weighed
+	minPlaces = 128 // places that are reported
+)
+
 // scan fills s.places.
 func (s *scratch) scan(text string, layers []layer) {
-	s.units = appendUnits(s.units[:0], text)
-	s.finds, s.allowed, s.places = s.finds[:0], s.allowed[:0], s.places[:0]
-	if len(s.noted) > 0 {
-		clear(s.noted)
-	}
-	spoken := false // some layer wants to know what the text sounds like
-	for i, l := range layers {
-		s.finds = l.exact.find(s.units, int32(i), s.finds)
-		spoken = spoken || l.sound != nil
-	}
-	s.judgeFinds(text, layers)
-	if spoken {
-		s.lattice.fill(s.units)
-	}
-	for i, l := range layers {
-		if l.sound != nil {
-			s.listen(text, layers, i)
-		}
+	s.places = s.places[:0]
+	s.noted.clear()
+	var silent bool
+	s.units, silent = appendUnits(s.units[:0], text, false)
+	s.again, s.doubts, s.most = false, minDoubts+len(s.units)/2, minPlaces+len(s.units)/2
+	s.search(text, layers)
+	if silent && disguised(layers) {
+		s.units, _ = appendUnits(s.units[:0], text, true)
+		s.again = true
+		s.search(text, layers)
 	}
 	if len(s.places) > 1 {
 		s.places = distinct(s.places)
 	}
 }
 
+// search adds to s.places what is found in s.units, which are text's.
+func (s *scratch) search(text string, layers []layer) {
+	s.finds, s.allowed = s.finds[:0], s.allowed[:0]
+	for i, l := range layers {
+		s.finds = l.exact.find(s.units, int32(i), s.finds)
+	}
+	if len(s.finds) > 0 {
+		s.judgeFinds(text, layers)
+	}
+	if !disguised(layers) {
+		return
+	}
+	s.lattice.fill(s.units)
+	for i, l := range layers {
+		if l.sound != nil {
+			s.listen(text, layers, i)
+		}
+	}
+}
+
+// disguised reports whether any of the layers' words may be disguised.
+func disguised(layers []layer) bool {
+	for _, l := range layers {
+		if l.sound != nil {
+			return true
+		}
+	}
+	return false
+}
+
 // distinct sorts places and keeps one of those where the same word overlaps:
 // the least disguised, or else the first.
 func distinct(places []place) []place {
 	slices.SortFunc(places, func(a, b place) int {
-		return cmp.Or(cmp.Compare(a.layer, b.layer), cmp.Compare(a.word, b.word),
-			cmp.Compare(a.start, b.start), cmp.Compare(a.how, b.how), cmp.Compare(b.end, a.end))
+		switch {
+		case a.word != b.word:
+			return cmp.Compare(a.word, b.word)
+		case a.layer != b.layer:
+			return cmp.Compare(a.layer, b.layer)
+		case a.start != b.start:
+			return cmp.Compare(a.start, b.start)
+		case a.how != b.how:
+			return cmp.Compare(a.how, b.how)
+		}
+		return cmp.Compare(b.end, a.end)
 	})
 	kept := places[:1]
 	for _, p := range places[1:] {
@@ -171,8 +214,15 @@ func distinct(places []place) []place {
 		}
 	}
 	slices.SortFunc(kept, func(a, b place) int {
-		return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(b.end, a.end),
-			cmp.Compare(a.layer, b.layer), cmp.Compare(a.word, b.word))
+		switch {
+		case a.start != b.start:
+			return cmp.Compare(a.start, b.start)
+		case a.end != b.end:
+			return cmp.Compare(b.end, a.end)
+		case a.layer != b.layer:
+			return cmp.Compare(a.layer, b.layer)
+		}
+		return cmp.Compare(a.word, b.word)
 	})
 	return kept
 }

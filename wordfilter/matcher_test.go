@@ -29,7 +29,8 @@ func found(m *Matcher, text string) string {
 }
 
 func TestScan(t *testing.T) {
-	m := matcher(t, Options{}, "刷单", "加微信", "加QQ", "A货", "时时彩", "天天赚", "骗子", "王八蛋", "垃圾店", "代开发票", "资金盘", "下注", "白痴", "赚")
+	m := matcher(t, Options{}, "刷单", "加微信", "加QQ", "A货", "时时彩", "天天赚", "骗子", "王八蛋", "垃圾店", "代开发票", "资金盘", "下注", "白痴", "赚",
+		"黄牛票", "扫码领红包", "无抵押", "涨粉")
 	tests := []struct{ name, text, want string }{
 		{"as written", "来刷单吧", "刷单=刷单"},
 		{"nothing", "今天天气不错", ""},
@@ -89,6 +90,28 @@ func TestScan(t *testing.T) {
 		{"number behind", "加QQ12345", "加QQ=加QQ"},
 		{"letters behind", "加QQX", ""},
 
+		{"emoji for a character", "黄🐂票", "黄牛票=黄🐂票"},
+		{"emoji for two characters", "扫码领🧧", "扫码领红包=扫码领🧧"},
+		{"emoji between, that has a meaning", "刷🔥单", "刷单=刷🔥单"},
+		{"emoji of another word", "一盘🥚", ""},
+		{"stroke", "刷丶单", "刷单=刷丶单"},
+		{"letters apart", "j i a wei xin", "加微信=j i a wei xin"},
+		{"letters in no order", "x i n jia wei", ""},
+		{"digit for its sound", "5抵押", "无抵押=5抵押"},
+		{"digit and letters", "wang8蛋", "王八蛋=wang8蛋"},
+		{"first letters of repeated characters", "SS彩", "时时彩=SS彩"},
+		{"one of repeated characters by sound", "十时彩", "时时彩=十时彩"},
+		{"second reading", "长粉的", "涨粉=长粉"},
+		{"letter repeated", "AAA货", "A货=AAA货"},
+		{"letter repeated in a word", "AAA货架", ""},
+		{"name in front", "薇信加我", "加微信=薇信加"},
+		{"name in front of another word", "VX加载", ""},
+		{"other sound before a name", "嘉VX", "加微信=嘉VX"},
+		{"other word before a name", "到家VX", ""},
+		{"sound of a look-alike", "是VX还是QQ", ""},
+		{"name that is a word", "加卫星", "加微信=加卫星"},
+		{"only the word", "加卫星电视", ""},
+
 		{"inside other words", "一把牙刷单买", ""},
 		{"Latin edge", "DNA货", ""},
 		{"sweets", "芋圆加QQ糖", ""},
@@ -117,6 +140,7 @@ func TestHow(t *testing.T) {
 		{"LJ店", Initials},
 		{"马扁子", Split},
 		{"刷旦", Homophone},
+		{"王8🥚", Digit | Pictured},
 	}
 	for _, tt := range tests {
 		hits := m.Scan(tt.text, nil)

@@ -12,6 +12,7 @@ type sound uint16
 
 const (
 	soundBits   = 9
+	soundMask   = sound(1<<soundBits - 1)
 	soundLetter = sound(460) // a; the others follow
 	soundDigit  = sound(490) // 0; the others follow
 
@@ -19,6 +20,14 @@ const (
 	lastHan     = 0x9FFF
 	maxReadings = 2
 )
+
+// heteronyms are the characters that are read in two ways by everybody; one of
+// them may stand for a character of its less usual sound, as 长 for 涨. Other
+// characters have second readings, too, but people do not think of them.
+const heteronyms = "长重行乐弹传藏降曾参率校削省识吓模露泊堡秘仇盖熟刹厦粘炮剥茄伽夹查贾强塞折爪薄调朝"
+
+// heteronym marks them among the usual sounds.
+const heteronym = sound(1 << 13)
 
 //go:embed tables/sounds.bin
 var soundsBin string
@@ -58,6 +67,9 @@ func loadSounds() []letters {
 		}
 		usual[i] = readings[i][0]
 	}
+	for _, r := range heteronyms {
+		usual[r-firstHan] |= heteronym
+	}
 	return trie
 }
 
@@ -65,7 +77,7 @@ func loadSounds() []letters {
 func soundOf(r rune) sound {
 	switch {
 	case r >= firstHan && r <= lastHan:
-		return usual[r-firstHan] &^ parts
+		return usual[r-firstHan] & soundMask
 	case r >= 'a' && r <= 'z':
 		return soundLetter + sound(r-'a')
 	case r >= '0' && r <= '9':

@@ -11,14 +11,16 @@ var splitsBin string
 // These mark, among the usual sounds, the characters that are the left and the
 // right part of others. Most are neither, so that little is looked up.
 const (
-	firstPart  = sound(1 << 15)
-	secondPart = sound(1 << 14)
-	parts      = firstPart | secondPart
+	firstPart  = sound(1 << 14)
+	secondPart = firstPart << 1
 )
 
 // splits maps two characters, left<<16 | right, to the one they look like side
-// by side.
-var splits = loadSplits()
+// by side. Few neighbours look like any: splitFilter turns most away.
+var (
+	splits      = loadSplits()
+	splitFilter = loadSplitFilter()
+)
 
 func loadSplits() map[uint32]rune {
 	b := []byte(splitsBin)
@@ -32,6 +34,14 @@ func loadSplits() map[uint32]rune {
 	return m
 }
 
+func loadSplitFilter() filter {
+	f := newFilter(len(splits))
+	for parts := range splits {
+		f.add(pairHash(rune(parts>>16), rune(parts&0xFFFF)))
+	}
+	return f
+}
+
 func markPart(r rune, part sound) {
 	if r >= firstHan && r <= lastHan {
 		usual[r-firstHan] |= part
@@ -40,12 +50,9 @@ func markPart(r rune, part sound) {
 
 // joined returns the character that two neighbours look like, or 0.
 func joined(left, right *unit) rune {
-	if right.gap != 0 || left.run > 1 || right.run > 1 {
+	l, r := left.char.rune(), right.char.rune()
+	if !splitFilter.has(pairHash(l, r)) || right.gap != 0 || left.run > 1 || right.run > 1 || l > 0xFFFF || r > 0xFFFF {
 		return 0
 	}
-	at := right.char.rune() - firstHan
-	if at < 0 || at >= rune(len(usual)) || usual[at]&secondPart == 0 {
-		return 0
-	}
-	return splits[uint32(left.char.rune())<<16|uint32(right.char.rune())]
+	return splits[uint32(l)<<16|uint32(r)]
 }

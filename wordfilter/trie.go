@@ -61,7 +61,7 @@ func (t *trie) add(node, symbol uint32) (uint32, error) {
 		return 0, errTooManyWords
 	}
 	t.ends = append(t.ends, -1)
-	if 2*len(t.ends) > len(t.edges) {
+	if 4*len(t.ends) > 3*len(t.edges) { // fuller tables make long searches
 		t.grow()
 	}
 	t.put((uint64(node)<<symbolBits|uint64(symbol))<<nodeBits | uint64(next))

@@ -12,7 +12,7 @@ type unit struct {
 	start uint32 // byte offset of the first of the repeated characters
 	end   uint32 // byte offset behind the last of them
 	gap   gap    // between the unit before and this one
-	inner gap    // between the repeated characters
+	inner gap    // between the repeated characters, and whether an emoji stands for them
 	run   uint8  // how often the character is repeated, 1 to 255
 }
 
@@ -24,53 +24,64 @@ const (
 	gapLong                   // more symbols than that
 	gapBlank
 	gapPause
+	pictured // an emoji stands for the character; only in unit.inner
 )
+
+// skipped reports whether g may lie between two characters that are a word.
+func (g gap) skipped() bool { return g&(gapPause|gapLong) == 0 }
+
+// skipped reports whether g and h may lie between three characters of a word:
+// blanks and pauses come between all of them or none.
+func skipped(g, h gap) bool {
+	return (g|h)&gapLong == 0 && ((g|h)&(gapPause|gapBlank) == 0 || g != 0 && h != 0)
+}
 
 // maxSymbols is the number of symbols and emoji that may hide in one gap of a
 // word.
 const maxSymbols = 3
 
 // appendUnits cuts text into units and appends them to units. It is the one
-// pass over the bytes: decode, fold, classify, measure gaps, join repeats.
-func appendUnits(units []unit, text string) []unit {
+// pass over the bytes: decode, fold, classify, measure gaps, join repeats. If
+// spoken, then emoji that stand for characters are units, too; otherwise
+// appendUnits reports whether there are such emoji.
+func appendUnits(units []unit, text string, spoken bool) ([]unit, bool) {
+	silent := false // an emoji could speak
 	var between gap // since the last unit
 	var symbols int // how many of them
 	var joined bool // the next symbol belongs to the one before
 	var last char   // of the last unit, unless a pause followed
 	for i := 0; i < len(text); {
+		// Most of a text are stretches of Chinese characters that fold to
+		// themselves: three bytes each, one after the other.
+		for i+3 < len(text) {
+			b := uint32(text[i]) | uint32(text[i+1])<<8 | uint32(text[i+2])<<16 | uint32(text[i+3])<<24
+			if b&0xC0C0F0 != 0x8080E0 {
+				break
+			}
+			r := rune(b&0x0F<<12 | b>>2&0xFC0 | b>>16&0x3F)
+			c := char(r) | char(han)<<classShift
+			if !isAsIs(r) || c == last {
+				break
+			}
+			units = appendUnit(units, c, i, i+3, between)
+			last, between, symbols, joined = c, 0, 0, false
+			i += 3
+		}
+		if i == len(text) {
+			break
+		}
+
 		at := i
 		var r rune
 		var t trait
-		switch c := text[i]; {
-		case c < utf8.RuneSelf:
+		if c := text[i]; c < utf8.RuneSelf {
 			r, t = rune(c), ascii[c]
 			i++
-		case c-0xE1 <= 0xEC-0xE1 && i+2 < len(text) && text[i+1]&0xC0 == 0x80 && text[i+2]&0xC0 == 0x80:
-			// Three bytes, as nearly all Chinese characters are.
-			r = rune(c&0x0F)<<12 | rune(text[i+1]&0x3F)<<6 | rune(text[i+2]&0x3F)
-			if t = trait(han) << classShift; !isAsIs(r) {
-				t = traitOf(r)
-			}
-			i += 3
-		default:
+		} else {
 			var size int
 			r, size = utf8.DecodeRuneInString(text[i:])
 			t = traitOf(r)
 			i += size
-		}
-		if class := t.class(); class >= digit {
-			c := t.charOf(r)
-			if c == last && class == han {
-				same := &units[len(units)-1]
-				same.end = uint32(i)
-				same.inner |= between
-				same.run += 1 - same.run/255
-			} else {
-				units = append(units, unit{char: c, start: uint32(at), end: uint32(i), gap: between, run: 1})
-				last = c
-			}
-			between, symbols, joined = 0, 0, false
-			continue
 		}
 		switch t.class() {
 		case drop:
@@ -79,6 +90,14 @@ func appendUnits(units []unit, text string) []unit {
 		case symbol:
 			if r == '[' {
 				i += len(textEmoji(text[i:]))
+			}
+			if r >= firstPicture && len(pictures[r]) > 0 {
+				if spoken {
+					units = appendPicture(units, pictures[r], at, i, between)
+					between, symbols, last, joined = 0, 0, 0, false
+					continue
+				}
+				silent = true
 			}
 			if !joined {
 				symbols++
@@ -91,9 +110,51 @@ func appendUnits(units []unit, text string) []unit {
 		case pause:
 			between |= gapPause
 			last = 0
+		default:
+			c := t.charOf(r)
+			if c == last && c.class() == han {
+				same := &units[len(units)-1]
+				same.end = uint32(i)
+				same.inner |= between
+				same.run += 1 - same.run/255
+			} else {
+				units = appendUnit(units, c, at, i, between)
+				last = c
+			}
+			between, symbols = 0, 0
 		}
 		joined = false
 	}
+	return units, silent
+}
+
+// appendPicture appends units for the characters that the emoji text[start:end]
+// stands for.
+func appendPicture(units []unit, stands []rune, start, end int, between gap) []unit {
+	for _, r := range stands {
+		units = appendUnit(units, traitOf(r).charOf(r), start, end, between)
+		units[len(units)-1].inner = pictured
+		between = 0
+	}
+	return units
+}
+
+// appendUnit appends one unit. It writes field by field: a literal would go
+// through the stack, which costs more than all the rest of a character.
+func appendUnit(units []unit, c char, start, end int, between gap) []unit {
+	n := len(units)
+	if n < cap(units) {
+		units = units[:n+1]
+	} else {
+		units = append(units, unit{})
+	}
+	u := &units[n]
+	u.char = c
+	u.start = uint32(start)
+	u.end = uint32(end)
+	u.gap = between
+	u.inner = 0
+	u.run = 1
 	return units
 }
 

@@ -83,7 +83,7 @@ func spell(word string) ([]unit, error) {
 	if !utf8.ValidString(word) {
 		return nil, errors.New("is not valid UTF-8")
 	}
-	units := appendUnits(nil, word)
+	units, _ := appendUnits(nil, word, false)
 	switch {
 	case len(units) == 0:
 		return nil, errors.New("has no letter and no digit")

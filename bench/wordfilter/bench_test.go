@@ -1,7 +1,6 @@
 package wordfilter
 
 import (
-	"runtime"
 	"sync"
 	"testing"
 
@@ -57,40 +56,3 @@ func BenchmarkExact100k(b *testing.B) { benchmarkScan(b, 100_000, true) }
 func BenchmarkFull1k(b *testing.B)    { benchmarkScan(b, 1000, false) }
 func BenchmarkFull20k(b *testing.B)   { benchmarkScan(b, 20_000, false) }
 func BenchmarkFull100k(b *testing.B)  { benchmarkScan(b, 100_000, false) }
-
-// benchmarkBuild measures building, and reports the memory that a matcher
-// keeps, in MiB; the tables that all matchers share are not part of it.
-func benchmarkBuild(b *testing.B, size int, exact bool) {
-	load(b)
-	var before, after runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&before)
-	var m *wordfilter.Matcher
-	for b.Loop() {
-		m = ours(b, size, exact)
-	}
-	runtime.GC()
-	runtime.ReadMemStats(&after)
-	b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/(1<<20), "MiB")
-	runtime.KeepAlive(m)
-}
-
-func BenchmarkBuildExact20k(b *testing.B)  { benchmarkBuild(b, 20_000, true) }
-func BenchmarkBuildExact100k(b *testing.B) { benchmarkBuild(b, 100_000, true) }
-func BenchmarkBuildFull20k(b *testing.B)   { benchmarkBuild(b, 20_000, false) }
-func BenchmarkBuildFull100k(b *testing.B)  { benchmarkBuild(b, 100_000, false) }
-
-// BenchmarkOverlay builds 200 words on top of 20,000.
-func BenchmarkOverlay(b *testing.B) {
-	base := ours(b, 20_000, false)
-	var words []wordfilter.Word
-	for _, w := range load(b).words[1000][:200] {
-		words = append(words, wordfilter.Word{Text: w})
-	}
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := base.Overlay(words, wordfilter.Options{}); err != nil {
-			b.Fatal(err)
-		}
-	}
-}

@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"qunbot/wordfilter"
 )
 
 // A corpus is chat messages and word lists, the same in every run.
@@ -26,7 +29,7 @@ const numMessages = 4000
 // Word lists have the given sizes; their characters are as
 // common as those of ordinary words, one in five is any character; a quarter of the words have two characters,
 // a quarter three, the rest four to seven, 6 in 100 with letters. No word
-// occurs in a clean message.
+// occurs in a clean message, folded neither.
 func newCorpus(sizes ...int) (corpus, error) {
 	ordinary, err := readList("../../wordfilter/gen/data/ordinary.txt")
 	if err != nil {
@@ -87,7 +90,7 @@ func newCorpus(sizes ...int) (corpus, error) {
 	for _, size := range sizes {
 		var list []string
 		taken := make(map[string]bool)
-		for len(list) < size {
+		for len(list) < size+size/10 {
 			length := 2
 			switch k := rng.IntN(100); {
 			case k < 25:
@@ -112,7 +115,10 @@ func newCorpus(sizes ...int) (corpus, error) {
 				list = append(list, w)
 			}
 		}
-		c.words[size] = list
+		if list, err = absent(list, c.clean); err != nil {
+			return corpus{}, err
+		}
+		c.words[size] = list[:size]
 	}
 	c.messages = append(c.messages, c.clean...)
 	for i := 0; i < len(c.messages); i += 100 {
@@ -121,6 +127,25 @@ func newCorpus(sizes ...int) (corpus, error) {
 		c.messages[i] = string(rs[:at]) + c.words[sizes[0]][rng.IntN(sizes[0])] + string(rs[at:])
 	}
 	return c, nil
+}
+
+// absent returns the words that occur in none of the messages, folded alike.
+func absent(words, messages []string) ([]string, error) {
+	var list []wordfilter.Word
+	for _, w := range words {
+		list = append(list, wordfilter.Word{Text: w, Exact: true, Embedded: true})
+	}
+	m, err := wordfilter.New(list, wordfilter.Options{})
+	if err != nil {
+		return nil, err
+	}
+	present := make(map[string]bool)
+	for _, text := range messages {
+		for _, h := range m.Scan(text, nil) {
+			present[h.Word.Text] = true
+		}
+	}
+	return slices.DeleteFunc(words, func(w string) bool { return present[w] }), nil
 }
 
 // readList returns the words of a file, without # comments.

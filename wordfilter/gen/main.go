@@ -43,7 +43,7 @@ func run(out, data string) error {
 	if err != nil {
 		return err
 	}
-	splits, err := readSplits(filepath.Join(data, "splits.txt"))
+	splits, err := readSplits(fold, filepath.Join(data, "splits.txt"))
 	if err != nil {
 		return err
 	}

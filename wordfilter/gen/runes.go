@@ -129,8 +129,14 @@ func compatible(r rune) rune {
 // breaks are the marks that end a clause, in their folded forms.
 const breaks = "。！？；，、：!?;,:\n\r\v\f\u0085\u2028\u2029｡､"
 
+// strokes are characters that people put between others as they do marks:
+// 刷丶单. They mean nothing by themselves.
+const strokes = "丶丨丿亅乀乁乛"
+
 func classOf(r, folded rune) int {
 	switch {
+	case strings.ContainsRune(strokes, r):
+		return classSymbol
 	case r == 0xFFFD: // also what invalid bytes decode to
 		return classSymbol
 	case strings.ContainsRune(breaks, folded):

@@ -13,15 +13,16 @@ import (
 type split struct{ left, right, whole rune }
 
 // readSplits reads lines of three characters: whole, left, right. Radicals
-// may also be typed as the characters they come from: 人弋 for 亻弋.
-func readSplits(path string) ([]split, error) {
+// may also be typed as the characters they come from: 人弋 for 亻弋. The parts
+// are folded as texts are.
+func readSplits(f *folding, path string) ([]split, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
 	forms := map[rune]string{
 		'亻': "人", '讠': "言", '钅': "金", '氵': "水", '扌': "手", '忄': "心", '刂': "刀", '纟': "丝",
-		'饣': "食", '礻': "示", '衤': "衣", '犭': "犬", '艹': "草", '辶': "走", '覀': "西", '攵': "文", '灬': "火",
+		'⺮': "竹", '𧾷': "足", '疒': "病", '罒': "四", '饣': "食", '礻': "示", '衤': "衣", '犭': "犬", '艹': "草", '辶': "走", '覀': "西", '攵': "文", '灬': "火",
 	}
 	var splits []split
 	for line := range strings.Lines(string(b)) {
@@ -34,7 +35,7 @@ func readSplits(path string) ([]split, error) {
 		}
 		for _, l := range append([]rune(forms[rs[1]]), rs[1]) {
 			for _, r := range append([]rune(forms[rs[2]]), rs[2]) {
-				splits = append(splits, split{l, r, rs[0]})
+				splits = append(splits, split{f.fold(l), f.fold(r), rs[0]})
 			}
 		}
 	}
