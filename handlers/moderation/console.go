@@ -370,7 +370,7 @@ func (f *feature) loadNew(ctx context.Context, tx *store.Tx, v console.Visit) (a
 	if v.Query.Get("kind") == "allow" {
 		kind = "allow"
 	}
-	return f.form(ctx, tx, v, v.Fields("words", "", "kind", kind, "category", "", "group", "0", "match", "", "sure", ""))
+	return f.form(ctx, tx, v, v.Fields("words", "", "kind", kind, "category", clip(v.Query.Get("category"), maxCategory), "group", "0", "match", "", "sure", ""))
 }
 
 func (f *feature) loadWord(ctx context.Context, tx *store.Tx, v console.Visit) (any, error) {

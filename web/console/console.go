@@ -198,6 +198,16 @@ func (c *Console) handle(pattern string, h http.HandlerFunc) (err error) {
 	return nil
 }
 
+// largest returns how many bytes may be posted to an address.
+func (c *Console) largest(path string) int64 {
+	for _, p := range c.pages {
+		if p.Upload > 0 && Prefix+p.Path == path {
+			return p.Upload + frame.MaxForm // as large is too large for the file, and that is told
+		}
+	}
+	return frame.MaxForm
+}
+
 // route adds what the frame serves itself, and wraps everything.
 func (c *Console) route() error {
 	own := map[string]http.HandlerFunc{
@@ -225,7 +235,7 @@ func (c *Console) route() error {
 			frame.TooMany(w, wait)
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, frame.MaxForm)
+		r.Body = http.MaxBytesReader(w, r.Body, c.largest(r.URL.Path))
 		inner.ServeHTTP(w, r)
 	})
 	return nil
