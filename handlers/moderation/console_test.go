@@ -194,57 +194,55 @@ func rule(pairs ...string) []string {
 }
 
 func TestConsoleRules(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, db *store.Store) {
-		s := open(t, db, store.Manager)
-		s.handle(s.message("hello", "小王", "wrk1", "帮助")) // there is a group now
-		s.Holds("the first rules", s.Get("/console/moderation/rules"), "敏感词：提醒", "敏感词：警告", "敏感词：拦截", "第 2 次起 警告、扣 10 分、告诉运营", "第 3 次起 警告、停用 7 天、请群主撤回")
-		s.Holds("kinds to choose from", s.Get("/console/moderation/rules/new"), `href="/console/moderation/rules/new?kind=flood"`, "看不出图里是不是二维码")
-		const flood = "/console/moderation/rules/new?kind=flood"
-		s.Holds("the form", s.Get(flood), "几条", "多少秒内", "未命名群 wrk1", "群还没有标签")
-		page := s.Post(422, flood, rule("count", "1", "seconds", "60", "groups", "1")...)
-		s.Holds("what cannot be", page, "几条要在 2 到 200 之间", `value="1" checked> 未命名群 wrk1`)
-		s.Holds("no such group", s.Post(422, flood, rule("count", "3", "seconds", "60", "groups", "9")...), "没有这个群")
-		s.Holds("no name", s.Post(422, flood, rule("count", "3", "seconds", "60", "name", "")...), "请给规则起个名字")
-		s.Holds("no number", s.Post(422, flood, rule("count", "三", "seconds", "60")...), "要写一个整数")
-		s.Holds("a fine with a reminder", s.Post(422, flood, rule("count", "3", "seconds", "60", "points1", "5")...), "要和“警告”一起")
-		page = s.Post(200, flood, rule("count", "3", "seconds", "60", "groups", "1", "name", "刷<屏>", "state", "dry", "newcomer", "1440", "from", "09:00", "to", "23:00")...)
-		s.Holds("added", page, "已添加“刷<屏>”", "试运行", "1 分钟内说 3 条", "未命名群 wrk1，新人头 24 小时，09:00–23:00", "第 3 次起 警告")
-		for i := range 4 {
-			s.handle(s.message(fmt.Sprint("f", i), "小王", "wrk1", "有人吗"))
+	s := open(t, storetest.Open(t), store.Manager)
+	s.handle(s.message("hello", "小王", "wrk1", "帮助")) // there is a group now
+	s.Holds("the first rules", s.Get("/console/moderation/rules"), "敏感词：提醒", "敏感词：警告", "敏感词：拦截", "第 2 次起 警告、扣 10 分、告诉运营", "第 3 次起 警告、停用 7 天、请群主撤回")
+	s.Holds("kinds to choose from", s.Get("/console/moderation/rules/new"), `href="/console/moderation/rules/new?kind=flood"`, "看不出图里是不是二维码")
+	const flood = "/console/moderation/rules/new?kind=flood"
+	s.Holds("the form", s.Get(flood), "几条", "多少秒内", "未命名群 wrk1", "群还没有标签")
+	page := s.Post(422, flood, rule("count", "1", "seconds", "60", "groups", "1")...)
+	s.Holds("what cannot be", page, "几条要在 2 到 200 之间", `value="1" checked> 未命名群 wrk1`)
+	s.Holds("no such group", s.Post(422, flood, rule("count", "3", "seconds", "60", "groups", "9")...), "没有这个群")
+	s.Holds("no name", s.Post(422, flood, rule("count", "3", "seconds", "60", "name", "")...), "请给规则起个名字")
+	s.Holds("no number", s.Post(422, flood, rule("count", "三", "seconds", "60")...), "要写一个整数")
+	s.Holds("a fine with a reminder", s.Post(422, flood, rule("count", "3", "seconds", "60", "points1", "5")...), "要和“警告”一起")
+	page = s.Post(200, flood, rule("count", "3", "seconds", "60", "groups", "1", "name", "刷<屏>", "state", "dry", "newcomer", "1440", "from", "09:00", "to", "23:00")...)
+	s.Holds("added", page, "已添加“刷<屏>”", "试运行", "1 分钟内说 3 条", "未命名群 wrk1，新人头 24 小时，09:00–23:00", "第 3 次起 警告")
+	for i := range 4 {
+		s.handle(s.message(fmt.Sprint("f", i), "小王", "wrk1", "有人吗"))
+	}
+	if n := len(s.strikes(store.StrikeFilter{})); n != 0 {
+		t.Errorf("%d strikes by a rule on trial, want none", n)
+	}
+	s.Holds("on trial", s.Get("/console/moderation/rules/4"), "3 次") // with the first greeting
+	page = s.Post(200, "/console/moderation/rules/4", rule("count", "5", "seconds", "60", "name", "刷屏", "counts", "1")...)
+	s.Holds("changed", page, "已保存", "所有群和私聊", "1 分钟内说 5 条")
+	if got := s.handle(s.message("f9", "小王", "wrk1", "有人吗")); !strings.Contains(got.Text, "发得太快了，请留意。这是 30 天内第 1 次，这次只是提醒。") {
+		t.Errorf("the sixth message is answered %q", got.Text)
+	}
+	s.Holds("deleted", s.Post(200, "/console/moderation/rules/4", "do", "delete"), "已删除“刷屏”")
+	s.Ask(404, "GET", "/console/moderation/rules/4", nil)
+	s.Holds("words", s.Post(200, "/console/moderation/rules/new?kind=words", rule("level", "block", "category", "")...), "敏感词，级别是拦截")
+	s.Post(422, "/console/moderation/rules/new?kind=words", rule("level", "fatal")...)
+	s.update(func(tx *store.Tx) error { // a rule of a newer program
+		r, err := tx.ModerationRule(tx.Context(), 1)
+		r.Spec = "no JSON"
+		if err == nil {
+			err = tx.SetModerationRule(tx.Context(), r)
 		}
-		if n := len(s.strikes(store.StrikeFilter{})); n != 0 {
-			t.Errorf("%d strikes by a rule on trial, want none", n)
-		}
-		s.Holds("on trial", s.Get("/console/moderation/rules/4"), "3 次") // with the first greeting
-		page = s.Post(200, "/console/moderation/rules/4", rule("count", "5", "seconds", "60", "name", "刷屏", "counts", "1")...)
-		s.Holds("changed", page, "已保存", "所有群和私聊", "1 分钟内说 5 条")
-		if got := s.handle(s.message("f9", "小王", "wrk1", "有人吗")); !strings.Contains(got.Text, "发得太快了，请留意。这是 30 天内第 1 次，这次只是提醒。") {
-			t.Errorf("the sixth message is answered %q", got.Text)
-		}
-		s.Holds("deleted", s.Post(200, "/console/moderation/rules/4", "do", "delete"), "已删除“刷屏”")
-		s.Ask(404, "GET", "/console/moderation/rules/4", nil)
-		s.Holds("words", s.Post(200, "/console/moderation/rules/new?kind=words", rule("level", "block", "category", "")...), "敏感词，级别是拦截")
-		s.Post(422, "/console/moderation/rules/new?kind=words", rule("level", "fatal")...)
-		s.update(func(tx *store.Tx) error { // a rule of a newer program
-			r, err := tx.ModerationRule(tx.Context(), 1)
-			r.Spec = "no JSON"
-			if err == nil {
-				err = tx.SetModerationRule(tx.Context(), r)
-			}
-			return err
-		})
-		s.Holds("a rule that cannot be read", s.Get("/console/moderation/rules"), "读不懂，没有生效")
-		s.handle(s.message("after", "小李", "wrk1", "你好"))
-		audits := 0
-		s.update(func(tx *store.Tx) error {
-			list, err := tx.Audits(tx.Context(), 0, 100)
-			audits = len(list)
-			return err
-		})
-		if audits != 4 {
-			t.Errorf("%d audits, want 4", audits)
-		}
+		return err
 	})
+	s.Holds("a rule that cannot be read", s.Get("/console/moderation/rules"), "读不懂，没有生效")
+	s.handle(s.message("after", "小李", "wrk1", "你好"))
+	audits := 0
+	s.update(func(tx *store.Tx) error {
+		list, err := tx.Audits(tx.Context(), 0, 100)
+		audits = len(list)
+		return err
+	})
+	if audits != 4 {
+		t.Errorf("%d audits, want 4", audits)
+	}
 }
 
 func TestConsoleRoles(t *testing.T) {

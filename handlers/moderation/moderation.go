@@ -72,7 +72,8 @@ func New(d handlers.Deps, c Config) handlers.Feature {
 			Help: "群里不能说的词", Role: store.Staff, Handle: f.operate,
 		}},
 		Console: []console.Page{f.listPage(), f.newPage(), f.wordPage(), f.rulesPage(), f.newRulePage(), f.rulePage(),
-			f.strikesPage(), f.strikePage(), f.presetsPage(), f.presetPage(), f.importPage(), f.previewPage(), f.exportPage()},
+			f.strikesPage(), f.strikePage(), f.presetsPage(), f.presetPage(), f.importPage(), f.previewPage(), f.exportPage(),
+			f.replayPage()},
 		Personal: handlers.Personal{Export: f.export, Erase: f.erase},
 	}
 }

@@ -543,7 +543,7 @@ func TestExportAndErase(t *testing.T) {
 
 // What the screen costs a message that holds nothing, in a transaction that
 // has read the version.
-func BenchmarkScreen20000Words(b *testing.B) {
+func BenchmarkScreen100000Words(b *testing.B) {
 	db := storetest.Open(b)
 	d := deps(db, time.Now)
 	f := &feature{d, Config{Filter: NewFilter(d)}}
