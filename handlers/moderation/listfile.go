@@ -172,6 +172,9 @@ func itemOf(cells []string) (it item, err error) {
 	if !utf8.ValidString(it.Text) || strings.ContainsFunc(it.Text, unicode.IsControl) {
 		return it, refuse("", "“%s”里有认不出的字符", clip(strings.ToValidUTF8(it.Text, "?"), 20))
 	}
+	if strings.ContainsFunc(it.Text, unicode.IsSpace) && strings.ContainsFunc(it.Text, func(r rune) bool { return unicode.Is(unicode.Han, r) }) {
+		return it, refuse("", "“%s”中间有空格。词后面写级别：提醒、警告、拦截、放行", clip(it.Text, 20))
+	}
 	return it, checkWord(it.Text)
 }
 

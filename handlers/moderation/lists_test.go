@@ -138,6 +138,9 @@ func TestReadFile(t *testing.T) {
 			t.Errorf("%s: %v, want a refusal with %q", name, err, tt.want)
 		}
 	}
+	if items, bad, err := readFile("a.txt", []byte("刷单\n坏词 禁止")); len(items) != 1 || len(bad) != 1 || !strings.Contains(bad[0].Why, "中间有空格") || err != nil {
+		t.Errorf("a level that is none: %v, %v, %v, want one word and a bad line", items, bad, err)
+	}
 	if items, bad, err := readFile("a.csv", []byte("刷单\n\"加微信\n赌博")); len(items) != 1 || len(bad) != 1 || err != nil {
 		t.Errorf("a quote that does not end: %v, %v, %v, want one word and a bad line", items, bad, err)
 	}
@@ -222,7 +225,7 @@ func FuzzReadFile(f *testing.F) {
 }
 
 func TestCompareItems(t *testing.T) {
-	items, _, err := readFile("a.txt", []byte("加微信 拦截\n刷单 警告\n刷　单 提醒\n积分 警告\n代购 提醒\n代购 拦截\n黄牛 警告\n黄牛票 放行\n好词 放行\n坏词 警告\n坏词 放行\n老词 警告"))
+	items, _, err := readFile("a.txt", []byte("加微信 拦截\n刷单 警告\n刷单 提醒\n积分 警告\n代购 提醒\n代购 拦截\n黄牛 警告\n黄牛票 放行\n好词 放行\n坏词 警告\n坏词 放行\n老词 警告"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,7 +245,7 @@ func TestCompareItems(t *testing.T) {
 		"known":     {shown(c.Known), "1:加微信|block||falsefalsefalse"},
 		"conflicts": {texts(c.Conflicts), "刷单：已经有了（#2），级别是拦截；这里是警告；"},
 		"broad":     {texts(c.Broad), "积分：“积分”是日常用语，很多正常的话里都有；"},
-		"twice":     {texts(c.Twice), "刷 单：和第 2 行是同一个词，级别不一样，按重的算；代购：和第 5 行是同一个词，级别不一样，按重的算；"},
+		"twice":     {texts(c.Twice), "刷单：和第 2 行是同一个词，级别不一样，按重的算；代购：和第 5 行是同一个词，级别不一样，按重的算；"},
 		"allowed":   {texts(c.Allowed), "黄牛：在放行的“黄牛票”里不会命中；坏词：同时是放行词，永远不会命中；老词：在放行的“老词新用”里不会命中；"},
 	} {
 		if tt.got != tt.want {
