@@ -104,8 +104,13 @@ type listData struct {
 	Window     int
 }
 
-// loadList lists the words, and tries what somebody wants to try.
+// loadList lists the words, and tries what somebody wants to try. It is also
+// where a change leads to, and compiles what was changed: the operator waits for
+// a long list, not the next member.
 func (f *feature) loadList(ctx context.Context, tx *store.Tx, v console.Visit) (any, error) {
+	if _, err := f.Filter.compiled(ctx, tx); err != nil {
+		return nil, err
+	}
 	filter := store.WordFilter{Search: strings.TrimSpace(v.Query.Get("q")), Category: v.Query.Get("category"), Before: v.Before, Limit: v.Limit}
 	kind := v.Query.Get("kind")
 	switch kind {

@@ -581,3 +581,29 @@ func BenchmarkScreen100000Words(b *testing.B) {
 		b.Fatal(err)
 	}
 }
+
+// What the screen costs a message that holds nothing, where a rule looks back:
+// one query by an index, whatever else was said that month.
+func BenchmarkScreenFlood(b *testing.B) {
+	db := storetest.Open(b)
+	d := deps(db, time.Now)
+	f := &feature{d, Config{Filter: NewFilter(d)}}
+	addRules(b, db, Rule{Name: "刷屏", Spec: Spec{Kind: KindFlood, Count: 8, Seconds: 60, Steps: []Step{{From: 1, Do: DoRemind}}}})
+	said := make([]store.Message, 20_000)
+	for i := range said {
+		said[i] = store.Message{Key: fmt.Sprint("m", i), GroupID: 7, MemberID: int64(i % 50), Text: "请问周末有什么活动", SentAt: noon.Add(time.Duration(i-len(said)) * time.Second)}
+	}
+	say(b, db, said...)
+	err := db.View(b.Context(), func(tx *store.Tx) error {
+		m := bot.Message{Text: "请问周末有什么活动，停车场几点关门，地下二层还有车位吗", Addressed: true, Group: store.Group{ID: 7}, Member: store.Member{ID: 3}, SentAt: noon}
+		for b.Loop() {
+			if _, stop, err := f.screen(tx.Context(), tx, m); stop || err != nil {
+				return fmt.Errorf("stopped: %t, %w", stop, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+}

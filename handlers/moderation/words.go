@@ -21,7 +21,7 @@ func refuse(field, format string, args ...any) error {
 }
 
 const (
-	maxWords    = 100_000 // of all groups: a change makes the next message wait until they are compiled
+	maxWords    = 100_000 // of all groups: after a change, messages wait a second until they are compiled
 	maxCategory = 20      // characters
 )
 
