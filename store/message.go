@@ -145,6 +145,7 @@ func (tx *Tx) Prune(ctx context.Context, c Cutoffs, limit int) (total int64, err
 		{&Request{}, "key", "created_at", c.Requests},
 		{&ModerationHit{}, "id", "at", c.Strikes},
 		{&Suspension{}, "strike_id", "ends_at", c.Strikes},
+		{&Removal{}, "strike_id", "created_at", c.Strikes},
 		{&Strike{}, "id", "at", c.Strikes},
 		{&WordImport{}, "id", "created_at", c.Imports},
 	} {

@@ -18,6 +18,7 @@ var migrateModeration = []*gormigrate.Migration{
 	createTable("2026-11-25 moderation_hits", &moderationHitV1{}),
 	createTable("2026-11-25 moderation_rules", &moderationRuleV1{}),
 	createTable("2026-11-25 word_imports", &wordImportV1{}),
+	createTable("2026-11-25 removals", &removalV1{}),
 	createIndex("2026-11-25 messages.said", &messageV2{}, "messages_said"),
 	dropIndex("2026-11-25 messages.member_id", &messageV1{}, "idx_messages_member_id"),
 	{ID: "2026-11-25 default moderation rules", Migrate: defaultModerationRules},
@@ -111,6 +112,19 @@ type wordImportV1 struct {
 }
 
 func (wordImportV1) TableName() string { return "word_imports" }
+
+type removalV1 struct {
+	StrikeID  int64 `gorm:"primaryKey;autoIncrement:false"`
+	MemberID  int64 `gorm:"index"`
+	GroupID   int64
+	State     string `gorm:"size:16;index"`
+	Tries     int
+	Reason    string `gorm:"size:500"`
+	CreatedAt time.Time
+	UpdatedAt time.Time
+}
+
+func (removalV1) TableName() string { return "removals" }
 
 // What a member said lately is counted by this index.
 type messageV2 struct {

@@ -405,9 +405,9 @@ func (tx *Tx) CountStrikeRows(ctx context.Context, f StrikeFilter) (n int64, err
 	return n, nil
 }
 
-// EraseStrikes deletes a member's strikes and suspensions.
+// EraseStrikes deletes a member's strikes with what they led to.
 func (tx *Tx) EraseStrikes(ctx context.Context, member int64) error {
-	for _, model := range []any{&Suspension{}, &Strike{}} {
+	for _, model := range []any{&Removal{}, &Suspension{}, &Strike{}} {
 		if err := tx.db.WithContext(ctx).Where("member_id = ?", member).Delete(model).Error; err != nil {
 			return fmt.Errorf("erase strikes: %w", err)
 		}

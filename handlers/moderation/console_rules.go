@@ -145,6 +145,9 @@ func (s Step) String() string {
 	if s.Suspend > 0 {
 		parts = append(parts, fmt.Sprintf("停用 %d 天", s.Suspend))
 	}
+	if s.Remove {
+		parts = append(parts, "移出应用群聊")
+	}
 	if s.Owner {
 		parts = append(parts, "请群主撤回")
 	} else if s.Staff {
@@ -172,7 +175,7 @@ func (r ruleRow) Mark() string {
 // stepState is how what follows is marked.
 func stepState(s Step) string {
 	switch {
-	case s.Owner || s.Suspend > 0:
+	case s.Owner || s.Remove || s.Suspend > 0:
 		return "bad"
 	case s.Do == DoWarn:
 		return "warn"
@@ -344,7 +347,7 @@ func (f *feature) ruleForm(ctx context.Context, tx *store.Tx, v console.Visit, r
 			step, from = s.Steps[i], strconv.Itoa(s.Steps[i].From)
 		}
 		fields = append(fields, "from"+n, from, "do"+n, step.Do, "points"+n, step.Points, "suspend"+n, step.Suspend,
-			"staff"+n, tick(v, step.Staff), "owner"+n, tick(v, step.Owner))
+			"staff"+n, tick(v, step.Staff), "owner"+n, tick(v, step.Owner), "remove"+n, tick(v, step.Remove))
 	}
 	data.Fields = v.Fields(fields...)
 	categories, err := tx.WordCategories(ctx)
@@ -472,7 +475,7 @@ func readSteps(v console.Visit) (steps []Step, err error) {
 		if v.Value("from"+n) == "" {
 			continue
 		}
-		s := Step{Do: Do(v.Value("do" + n)), Staff: v.Value("staff"+n) != "", Owner: v.Value("owner"+n) != ""}
+		s := Step{Do: Do(v.Value("do" + n)), Staff: v.Value("staff"+n) != "", Owner: v.Value("owner"+n) != "", Remove: v.Value("remove"+n) != ""}
 		var points int
 		for name, into := range map[string]*int{"from": &s.From, "points": &points, "suspend": &s.Suspend} {
 			if *into, err = whole(v, name+n); err != nil {

@@ -49,6 +49,10 @@ type Config struct {
 	// PublicURL is the address that browsers know the site by, for links to
 	// the evidence. Empty: they begin with the console's path.
 	PublicURL string
+	// Remove takes a member, by userid, out of a group that the app made. An
+	// error that is a bot.SendError says whether to try again. Nil: nobody can,
+	// and staff are told how to do it by hand.
+	Remove func(ctx context.Context, chatID, userID string) error
 }
 
 type feature struct {
@@ -74,6 +78,7 @@ func New(d handlers.Deps, c Config) handlers.Feature {
 		Console: []console.Page{f.listPage(), f.newPage(), f.wordPage(), f.rulesPage(), f.newRulePage(), f.rulePage(),
 			f.strikesPage(), f.strikePage(), f.presetsPage(), f.presetPage(), f.importPage(), f.previewPage(), f.exportPage(),
 			f.replayPage()},
+		Jobs:     f.jobs(),
 		Personal: handlers.Personal{Export: f.export, Erase: f.erase},
 	}
 }
@@ -156,6 +161,13 @@ func (f *feature) screen(ctx context.Context, tx *store.Tx, m bot.Message) (bot.
 	if err != nil {
 		return bot.Reply{}, false, err
 	}
+	if v.step.Remove {
+		taken, err := f.takeOut(ctx, tx, m, s)
+		if err != nil {
+			return bot.Reply{}, false, err
+		}
+		v.step.Remove, v.step.Owner = taken, v.step.Owner || !taken
+	}
 	if err := f.note(ctx, tx, m, met, v.step, s); err != nil {
 		return bot.Reply{}, false, err
 	}
@@ -168,7 +180,7 @@ func (f *feature) screen(ctx context.Context, tx *store.Tx, m bot.Message) (bot.
 	if m.Addressed {
 		reply.Text = f.answer(m, t, v, s, until)
 	}
-	if v.step.Staff || v.step.Owner {
+	if v.step.Staff || v.step.Owner || v.step.Remove {
 		if err := f.tell(ctx, tx, m, v, s, result); err != nil {
 			return bot.Reply{}, false, err
 		}
@@ -390,6 +402,9 @@ func (f *feature) tell(ctx context.Context, tx *store.Tx, m bot.Message, v verdi
 	if v.step.Owner && !m.Private() {
 		text += "请群主在群里撤回这条消息。\n" + byHand(m.Group.Kind)
 	}
+	if v.step.Remove {
+		text += "一分钟内用接口把他移出群聊；这个群不是应用建的，接口会拒绝，那时再告诉你们怎么手工移出。"
+	}
 	text += fmt.Sprintf("\n证据：%s（消息 %s）", f.PublicURL+console.Prefix+page, m.Key)
 	return f.Notify(ctx, tx, key, text)
 }
@@ -464,6 +479,9 @@ func (v verdict) String() string {
 	text := strings.Join(parts, "、")
 	if !v.strike {
 		text += "，不计次"
+	}
+	if v.step.Remove {
+		text += "，移出应用群聊"
 	}
 	if v.step.Owner {
 		text += "，并请群主撤回"

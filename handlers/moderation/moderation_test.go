@@ -282,6 +282,78 @@ func TestHits(t *testing.T) {
 	})
 }
 
+// passing is an error after which the platform may be asked again.
+type passing struct{ error }
+
+func (passing) Outcome() (bot.Outcome, time.Time) { return bot.Passing, time.Time{} }
+
+// Members are taken out of a chat once, tried again while the platform fails,
+// and by hand where it refuses or nobody can.
+func TestRemove(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.Store) {
+		a := chat(t, db)
+		a.add(0, "刷单 警告 诈骗")
+		addRules(t, db, Rule{Name: "移出", Spec: Spec{Kind: KindWords, Category: "诈骗", Counts: true, Steps: []Step{{From: 1, Do: DoWarn, Remove: true}}}})
+		a.handle(a.message("by hand", "小赵", "wrk1", "刷单")) // this replica has no app
+		if told := a.told["moderation.strike:test%3Aby hand"]; !strings.Contains(told, "手工处理") || strings.Contains(told, "用接口") {
+			t.Errorf("staff were told %q", told)
+		}
+		answers := map[string][]error{"小王": {passing{errors.New("busy")}, nil}, "小李": {errors.New("not an app chat")}}
+		var asked []string
+		f := &feature{a.deps, Config{Filter: a.filter, Remove: func(_ context.Context, chat, user string) error {
+			asked = append(asked, chat+" "+user)
+			err := answers[user][0]
+			answers[user] = answers[user][1:]
+			return err
+		}, Notify: func(_ context.Context, _ *store.Tx, key, text string) error { a.told[key] = text; return nil }}}
+		for i, who := range []string{"小王", "小李"} {
+			a.handle(a.message("hello "+who, who, "wrk1", "你好"))
+			a.update(func(tx *store.Tx) error {
+				m := a.message("out "+who, who, "wrk1", "刷单")
+				m.Member.ID, m.Group = int64(i+2), store.Group{ID: 1, ChatID: "wrk1", Kind: store.InternalGroup}
+				for range 2 { // delivered twice
+					if _, stop, err := f.screen(tx.Context(), tx, m); !stop || err != nil {
+						t.Errorf("%s: stopped %t, %v", who, stop, err)
+					}
+				}
+				return nil
+			})
+			if told := a.told["moderation.strike:test%3Aout "+who]; !strings.Contains(told, "用接口把他移出群聊") {
+				t.Errorf("staff were told %q", told)
+			}
+		}
+		for range 3 {
+			a.now = a.now.Add(time.Minute)
+			if err := f.removeDue(t.Context(), a.now); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if want := []string{"wrk1 小王", "wrk1 小李", "wrk1 小王"}; !slices.Equal(asked, want) {
+			t.Errorf("the platform was asked %q, want %q", asked, want)
+		}
+		var refused int64 // strike
+		a.update(func(tx *store.Tx) error {
+			for key, want := range map[string]store.RemovalState{"by hand": "", "out 小王": store.RemovalDone, "out 小李": store.RemovalFailed} {
+				s, err := tx.StrikeByKey(tx.Context(), store.Key("test", key))
+				if err != nil {
+					return err
+				}
+				r, err := tx.RemovalOf(tx.Context(), s.ID)
+				if r.State != want || (err == nil) != (want != "") {
+					t.Errorf("%s: removal %+v, %v, want %q", key, r, err, want)
+				}
+				if want == store.RemovalFailed {
+					refused = s.ID
+				}
+			}
+			return nil
+		})
+		if told := a.told[store.Key("moderation.remove", refused)]; !strings.Contains(told, "not an app chat") || !strings.Contains(told, "手工处理") {
+			t.Errorf("staff were told %q", told)
+		}
+	})
+}
+
 // What one replica changes, the other knows with its next message, also when a
 // change was rolled back in between.
 func TestNothingStaleAcrossReplicas(t *testing.T) {

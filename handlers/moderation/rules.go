@@ -55,6 +55,7 @@ type Step struct {
 	Suspend int   `json:"suspend,omitempty"` // days without points and draws
 	Staff   bool  `json:"staff,omitempty"`   // staff are told
 	Owner   bool  `json:"owner,omitempty"`   // and told how the group's owner removes it by hand
+	Remove  bool  `json:"remove,omitempty"`  // its sender is taken out of an app chat by the API; elsewhere it is Owner
 }
 
 // Do is what becomes of a message.
@@ -225,7 +226,7 @@ func join(a, b Step) Step {
 	if b.Do.rank() > a.Do.rank() {
 		a.Do = b.Do
 	}
-	return Step{a.From, a.Do, max(a.Points, b.Points), max(a.Suspend, b.Suspend), a.Staff || b.Staff, a.Owner || b.Owner}
+	return Step{a.From, a.Do, max(a.Points, b.Points), max(a.Suspend, b.Suspend), a.Staff || b.Staff, a.Owner || b.Owner, a.Remove || b.Remove}
 }
 
 // compare orders steps by how serious they are.
@@ -237,7 +238,7 @@ func compare(a, b Step) int {
 		return 0
 	}
 	return cmp.Or(cmp.Compare(a.Do.rank(), b.Do.rank()), cmp.Compare(a.Suspend, b.Suspend), cmp.Compare(a.Points, b.Points),
-		cmp.Compare(flag(a.Owner), flag(b.Owner)), cmp.Compare(flag(a.Staff), flag(b.Staff)))
+		cmp.Compare(flag(a.Remove), flag(b.Remove)), cmp.Compare(flag(a.Owner), flag(b.Owner)), cmp.Compare(flag(a.Staff), flag(b.Staff)))
 }
 
 // action names what was done, as hits keep it.
@@ -254,6 +255,9 @@ func (s Step) action() string {
 	}
 	if s.Owner {
 		names = append(names, "owner")
+	}
+	if s.Remove {
+		names = append(names, "remove")
 	}
 	return strings.Join(names, "+")
 }
@@ -358,16 +362,19 @@ func (s Spec) checkSteps() error {
 			return refuse(field("points", i), "扣的积分要在 0 到 100000 之间。")
 		case step.Suspend < 0 || step.Suspend > 365:
 			return refuse(field("suspend", i), "停用的天数要在 0 到 365 之间。")
-		case (step.Points > 0 || step.Suspend > 0) && step.Do != DoWarn:
-			return refuse(field("do", i), "扣分和停用要和“警告”一起：会员得知道为什么。")
-		case (step.Points > 0 || step.Suspend > 0) && !s.Counts:
-			return refuse("counts", "要扣分或停用，就得计次：撤销违规时才能退回来。")
+		case step.costs() && step.Do != DoWarn:
+			return refuse(field("do", i), "扣分、停用和移出要和“警告”一起：会员得知道为什么。")
+		case step.costs() && !s.Counts:
+			return refuse("counts", "要扣分、停用或移出，就得计次：撤销违规时才能退回来。")
 		case i > 0 && !s.Counts:
 			return refuse("counts", "不计次的规则只有第一步，后面几步轮不到。")
 		}
 	}
 	return nil
 }
+
+// costs reports whether the step takes something from a member.
+func (s Step) costs() bool { return s.Points > 0 || s.Suspend > 0 || s.Remove }
 
 // span says a number of seconds.
 func span(seconds int) string {

@@ -143,7 +143,7 @@ func TestRulesProperty(t *testing.T) {
 	for range 120_000 {
 		s := Spec{Kind: KindImage, Counts: dice.IntN(3) > 0}
 		for i := range dice.IntN(4) {
-			s.Steps = append(s.Steps, Step{2*i + dice.IntN(2), []Do{DoLog, DoRemind, DoWarn, DoWarn}[dice.IntN(4)], max(-1, dice.Int64N(20)-9), max(-1, dice.IntN(9)-5), dice.IntN(2) == 0, dice.IntN(2) == 0})
+			s.Steps = append(s.Steps, Step{2*i + dice.IntN(2), []Do{DoLog, DoRemind, DoWarn, DoWarn}[dice.IntN(4)], max(-1, dice.Int64N(20)-9), max(-1, dice.IntN(9)-5), dice.IntN(2) == 0, dice.IntN(2) == 0, dice.IntN(9) == 0})
 		}
 		if s.check() != nil {
 			continue
@@ -153,7 +153,7 @@ func TestRulesProperty(t *testing.T) {
 		other := valid[dice.IntN(len(valid))]
 		for n := 1; n < 7; n++ {
 			v := judge([]finding{{Rule: Rule{Spec: s}}, other}, n)
-			if (v.step.Points > 0 || v.step.Suspend > 0) && (!v.strike || v.step.Do != DoWarn) || v.step.Points < 0 || v.step.Suspend < 0 {
+			if (v.step.Points > 0 || v.step.Suspend > 0 || v.step.Remove) && (!v.strike || v.step.Do != DoWarn) || v.step.Points < 0 || v.step.Suspend < 0 {
 				t.Fatalf("%+v and %+v: strike %d leads to %+v", s, other.Rule.Spec, n, v)
 			}
 			for _, one := range []Step{s.step(n), other.Rule.step(n)} {

@@ -2,6 +2,7 @@ package moderation
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -158,6 +159,7 @@ type strikeData struct {
 	Count  int // that count, in the window
 	Window int
 	By     string // operator who undid it or lifted the suspension
+	Taken  string // how far the removal from the group has come; empty: there is none
 	Change bool
 }
 
@@ -201,6 +203,12 @@ func (f *feature) loadStrike(ctx context.Context, tx *store.Tx, v console.Visit)
 		return nil, err
 	}
 	data.Parts = partsOf(s.Text, hits)
+	switch r, err := tx.RemovalOf(ctx, id); {
+	case err == nil:
+		data.Taken = map[store.RemovalState]string{store.RemovalPending: "还没有", store.RemovalDone: "已移出", store.RemovalFailed: "没能移出，请手工处理"}[r.State]
+	case !errors.Is(err, store.ErrNotFound):
+		return nil, err
+	}
 	if by := max(s.UndoneBy, s.LiftedBy); by != 0 {
 		o, err := tx.Operator(ctx, by)
 		if err != nil {
