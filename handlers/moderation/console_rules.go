@@ -16,7 +16,8 @@ import (
 
 const (
 	rulesPath   = listPath + "/rules"
-	maxRuleName = 30 // characters
+	maxRuleName = 30  // characters
+	maxWindow   = 180 // days: strikes are kept no longer
 )
 
 func (f *feature) rulesPage() console.Page {
@@ -243,8 +244,8 @@ func (f *feature) ruleRow(ctx context.Context, tx *store.Tx, s store.ModerationR
 // setTally changes for how many days strikes add up.
 func (f *feature) setTally(ctx context.Context, tx *store.Tx, v console.Visit) (console.Result, error) {
 	days, err := strconv.Atoi(v.Value("window"))
-	if err != nil || days < 1 || days > 365 {
-		return console.Result{}, console.Invalid("window", "要写 1 到 365 之间的整数。")
+	if err != nil || days < 1 || days > maxWindow {
+		return console.Result{}, console.Invalid("window", fmt.Sprintf("要写 1 到 %d 之间的整数。", maxWindow))
 	}
 	err = tx.SetSetting(ctx, tallySetting, tally{days})
 	return console.Result{Object: "违规累计", Detail: fmt.Sprintf("%d 天", days), Message: "已保存，下一次违规起生效。"}, err

@@ -170,7 +170,7 @@ func TestConsoleStrikes(t *testing.T) {
 		s.Holds("long ago", s.Get("/console/moderation/strikes?all=1"), "共 4 次", "已解除停用", "已撤销")
 
 		s.Holds("another window", s.Post(200, "/console/moderation/rules", "window", "60"), "已保存", "60 天以前的不再算")
-		s.Holds("no number", s.Post(422, "/console/moderation/rules", "window", "一个月"), "要写 1 到 365 之间的整数")
+		s.Holds("no number", s.Post(422, "/console/moderation/rules", "window", "一个月"), "要写 1 到 180 之间的整数")
 		s.handle(s.message("another window", "小王", "wrk1", "刷单"))
 		if list := s.strikes(store.StrikeFilter{}); list[0].Number != 3 {
 			t.Errorf("strike in the longer window = %+v, want the third", list[0])
