@@ -274,10 +274,14 @@ func (d previewData) Heading() (title, purpose string) {
 	return "核对要导入的词", fmt.Sprintf("%s · %d 个词 · %s · 还没有保存", d.Source, d.List.Total, d.Where)
 }
 
-// Some returns the first words of a sort.
-func (d previewData) Some(list []told) []told     { return list[:min(len(list), maxShown)] }
-func (d previewData) Items(list []item) []item    { return list[:min(len(list), 2*maxShown)] }
-func (d previewData) Lines(l []badLine) []badLine { return l[:min(len(l), maxShown)] }
+// Some returns the first words that there is something to be said about.
+func (d previewData) Some(list []told) []told { return list[:min(len(list), maxShown)] }
+
+// Items returns the first of the other words.
+func (d previewData) Items(list []item) []item { return list[:min(len(list), 2*maxShown)] }
+
+// Lines returns the first of the lines that hold no word.
+func (d previewData) Lines(list []badLine) []badLine { return list[:min(len(list), maxShown)] }
 
 func (f *feature) draft(ctx context.Context, tx *store.Tx, v console.Visit) (w store.WordImport, d draft, c comparison, err error) {
 	id, err := v.ID("id")

@@ -477,11 +477,15 @@ func readSteps(v console.Visit) (steps []Step, err error) {
 			continue
 		}
 		s := Step{Do: Do(v.Value("do" + n)), Staff: v.Value("staff"+n) != "", Owner: v.Value("owner"+n) != "", Remove: v.Value("remove"+n) != ""}
-		var points int
-		for name, into := range map[string]*int{"from": &s.From, "points": &points, "suspend": &s.Suspend} {
-			if *into, err = whole(v, name+n); err != nil {
-				return nil, err
-			}
+		if s.From, err = whole(v, "from"+n); err != nil {
+			return nil, err
+		}
+		points, err := whole(v, "points"+n)
+		if err != nil {
+			return nil, err
+		}
+		if s.Suspend, err = whole(v, "suspend"+n); err != nil {
+			return nil, err
 		}
 		s.Points = int64(points)
 		steps = append(steps, s)

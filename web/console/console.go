@@ -202,7 +202,7 @@ func (c *Console) handle(pattern string, h http.HandlerFunc) (err error) {
 func (c *Console) largest(path string) int64 {
 	for _, p := range c.pages {
 		if p.Upload > 0 && Prefix+p.Path == path {
-			return p.Upload + frame.MaxForm // as large is too large for the file, and that is told
+			return p.Upload + frame.MaxForm // the other fields, and what surrounds the file
 		}
 	}
 	return frame.MaxForm
