@@ -82,6 +82,9 @@ func TestUpload(t *testing.T) {
 	if answer, _ := s.post("/console/files", url.Values{"_key": {key("/console/files")}, "note": {"没有文件"}}); answer.StatusCode != http.StatusSeeOther {
 		t.Errorf("a form without a file = %s", answer.Status)
 	}
+	if answer, _ := s.post("/console/files", url.Values{"_key": {key("/console/files")}, "note": {strings.Repeat("a", frame.MaxForm)}}); answer.StatusCode != http.StatusRequestEntityTooLarge {
+		t.Errorf("a huge form without a file = %s", answer.Status)
+	}
 	if want := []string{fmt.Sprintf("词.txt %d 备注", max), " 0 没有文件"}; !slices.Equal(got, want) {
 		t.Errorf("the page got %q, want %q", got, want)
 	}

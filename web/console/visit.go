@@ -160,12 +160,12 @@ func (c *Console) post(w http.ResponseWriter, r *http.Request, p *page, operator
 
 // readForm parses a form and returns the file in it, of at most max bytes.
 func readForm(r *http.Request, max int64) (Upload, error) {
-	if max == 0 {
-		return Upload{}, r.ParseForm()
+	if err := r.ParseForm(); max == 0 || err != nil {
+		return Upload{}, err
 	}
 	err := r.ParseMultipartForm(max + frame.MaxForm) // all of it in memory
 	if errors.Is(err, http.ErrNotMultipart) {
-		return Upload{}, nil // ParseForm has read it
+		return Upload{}, nil // it holds no file
 	}
 	if err != nil {
 		return Upload{}, err
