@@ -65,6 +65,18 @@ type parts struct {
 
 	watch   *watcher               // nil: this process is no service
 	command func(text string) bool // whether a command answers text; nil where nobody asks
+	// remove takes a member out of an app chat; nil: there is no app.
+	remove func(ctx context.Context, chatID, userID string) error
+}
+
+// remover takes members out of chats that the app made.
+func remover(cfg config.Config, calls *wecom.API) func(ctx context.Context, chatID, userID string) error {
+	if cfg.WeCom.App.AgentID == 0 {
+		return nil
+	}
+	return func(ctx context.Context, chatID, userID string) error {
+		return calls.UpdateAppChat(ctx, wecom.AppChatUpdate{ID: chatID, Remove: []string{userID}})
+	}
 }
 
 // features lists what the bot can do: one line a feature.
@@ -87,7 +99,7 @@ func features(ctx context.Context, d handlers.Deps, cfg config.Config, p parts) 
 		checkin.New(d),
 		points.New(d, staff.notify),
 		draw.New(d, draw.Config{PublicURL: publicURL(cfg), Announce: announce}),
-		moderation.New(d, moderation.Config{Filter: filter, Notify: staff.notify, PublicURL: consoleURL(cfg)}),
+		moderation.New(d, moderation.Config{Filter: filter, Notify: staff.notify, PublicURL: consoleURL(cfg), Remove: p.remove}),
 		keyword.New(d), // after moderation: the first fallback that answers wins
 		news.New(d, news.Config{Feeds: feeds(cfg), AllowPrivateAddresses: cfg.News.AllowPrivateAddresses, Notify: staff.tell}),
 		monthly.New(d, monthly.Config{Notify: staff.tell}),
@@ -192,7 +204,7 @@ func assemble(ctx context.Context, cfg config.Config, db *store.Store, key []byt
 	var jobs *scheduler.Scheduler
 	var app *handlers.App
 	list, err := features(ctx, deps, cfg, parts{
-		jobs: func() *scheduler.Scheduler { return jobs }, kf: kf, watch: w,
+		jobs: func() *scheduler.Scheduler { return jobs }, kf: kf, watch: w, remove: remover(cfg, calls),
 		command: func(text string) bool { _, _, ok := app.Engine.Router.Find(text); return ok },
 	})
 	if err != nil {

@@ -496,7 +496,9 @@ func (b *round) answer(m *Message) (Answer, error) {
 	}
 	b.answers = append(b.answers, store.Answer{Key: m.Key, StreamID: a.StreamID, Body: string(body), CreatedAt: now})
 	if m.Text != "" {
-		b.said = append(b.said, store.Message{Key: m.Key, GroupID: m.Group.ID, MemberID: m.Member.ID, Text: m.Text, SentAt: m.SentAt})
+		said := store.Message{Key: m.Key, GroupID: m.Group.ID, MemberID: m.Member.ID, Text: m.Text, SentAt: m.SentAt}
+		b.said = append(b.said, said)
+		b.tx.Hear(said)
 	}
 	b.why = append(b.why, store.Decision{
 		Key: m.Key, Endpoint: m.Endpoint, GroupID: m.Group.ID, MemberID: m.Member.ID,

@@ -21,6 +21,8 @@ type Message struct {
 	Event     Event           // what happened; empty when something was said
 	Text      string          // what was said
 	Quote     string          // the text that was quoted with it
+	Images    int             // pictures in it; what they show is not known
+	Card      bool            // it is a link or a business card; Text does not hold it
 	Addressed bool            // said to the bot, who should answer; false for what it overhears
 	SentAt    time.Time       // when it was said; decides the business day
 	ReplyLane string          // where the reply is posted, as a lane of the outbox; empty: the caller of Handle brings it

@@ -85,6 +85,11 @@ func (r *Raw) Fill(n int) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", table, err)
 		}
+		if table == "moderation_rules" { // a step fills it in
+			if err := r.Exec("DELETE FROM " + quote(table)); err != nil {
+				return fmt.Errorf("%s: %w", table, err)
+			}
+		}
 		for row := 1; row <= n; row++ {
 			if err := r.Insert(table, names, kinds, row); err != nil {
 				return fmt.Errorf("%s: %w", table, err)

@@ -99,3 +99,11 @@ func (tx *Tx) AddGroupMembers(ctx context.Context, seen []GroupMember) error {
 	}
 	return nil
 }
+
+// MemberSince returns since when a member is known to be in a group, or
+// ErrNotFound.
+func (tx *Tx) MemberSince(ctx context.Context, group, member int64) (time.Time, error) {
+	var m GroupMember
+	err := one(tx.db.WithContext(ctx).Where("group_id = ? AND member_id = ?", group, member).Take(&m), "look up group member")
+	return m.JoinedAt, err
+}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"time"
 )
@@ -21,9 +22,9 @@ type Message struct {
 	ID       int64
 	Key      string `gorm:"size:160;uniqueIndex"` // as in Answer and Decision
 	GroupID  int64  `gorm:"index"`                // 0 in a 1:1 chat
-	MemberID int64  `gorm:"index"`
+	MemberID int64  `gorm:"index:messages_said,priority:1"`
 	Text     string
-	SentAt   time.Time `gorm:"index"`
+	SentAt   time.Time `gorm:"index;index:messages_said,priority:2"`
 }
 
 // Outcome says what became of a message.
@@ -93,11 +94,39 @@ func (tx *Tx) AddAnswers(ctx context.Context, answers []Answer, said []Message, 
 	return nil
 }
 
+// Hear notes a message that this transaction will store at its end, so that
+// Said knows of it.
+func (tx *Tx) Hear(m Message) { tx.heard = append(tx.heard, m) }
+
+// Said returns what a member said in a group (0: in 1:1 chats) after a time
+// and until another, in no order, of the messages stored and those that Hear
+// noted; at most limit of the stored ones, the latest.
+func (tx *Tx) Said(ctx context.Context, member, group int64, after, until time.Time, limit int) (said []Message, err error) {
+	err = tx.query(ctx, func(rows *sql.Rows) error {
+		m := Message{GroupID: group, MemberID: member}
+		err := rows.Scan(&m.Text, &m.SentAt)
+		said = append(said, m)
+		return err
+	}, "SELECT text, sent_at FROM messages WHERE member_id = ? AND sent_at > ? AND sent_at <= ? AND group_id = ? ORDER BY sent_at DESC LIMIT ?",
+		member, after.UTC(), until.UTC(), group, limit)
+	if err != nil {
+		return nil, fmt.Errorf("look up what a member said: %w", err)
+	}
+	for _, m := range tx.heard {
+		if m.MemberID == member && m.GroupID == group && m.SentAt.After(after) && !m.SentAt.After(until) {
+			said = append(said, m)
+		}
+	}
+	return said, nil
+}
+
 // Cutoffs say what Prune deletes: rows from before these times.
 type Cutoffs struct {
 	Answers, Messages, Decisions time.Time
 	Sessions                     time.Time // sessions and login links that ended before it
 	Requests                     time.Time
+	Strikes                      time.Time // strikes with their suspensions, and hits of moderation rules
+	Imports                      time.Time // words handed in and never saved
 }
 
 // Prune deletes what is older than the cutoffs, at most limit rows of each
@@ -114,6 +143,11 @@ func (tx *Tx) Prune(ctx context.Context, c Cutoffs, limit int) (total int64, err
 		{&Session{}, "hash", "expires_at", c.Sessions},
 		{&LoginLink{}, "hash", "expires_at", c.Sessions},
 		{&Request{}, "key", "created_at", c.Requests},
+		{&ModerationHit{}, "id", "at", c.Strikes},
+		{&Suspension{}, "strike_id", "ends_at", c.Strikes},
+		{&Removal{}, "strike_id", "created_at", c.Strikes},
+		{&Strike{}, "id", "at", c.Strikes},
+		{&WordImport{}, "id", "created_at", c.Imports},
 	} {
 		db := tx.db.WithContext(ctx)
 		var keys []any

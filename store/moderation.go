@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -64,23 +63,6 @@ type Suspension struct {
 	EndsAt   time.Time  `gorm:"index:suspensions_member,priority:2"`
 	LiftedAt *time.Time // nil: it runs to its end
 	LiftedBy int64      // operator
-}
-
-// moderationVersion is the setting that changes with the words.
-const moderationVersion = "moderation.version"
-
-// WordsVersion names the state of the sensitive words: it is another one after
-// every change. Empty: they were never changed.
-func (tx *Tx) WordsVersion(ctx context.Context) (version string, err error) {
-	err = tx.Setting(ctx, moderationVersion, &version)
-	return version, err
-}
-
-// wordsChanged gives the words another version. It is random and not counted
-// up: a version that was rolled back must never come again with other words.
-// On MySQL it also makes changes wait for each other.
-func (tx *Tx) wordsChanged(ctx context.Context) error {
-	return tx.SetSetting(ctx, moderationVersion, rand.Text())
 }
 
 // wordsAtOnce is how many words one statement names: databases limit how many
@@ -423,9 +405,9 @@ func (tx *Tx) CountStrikeRows(ctx context.Context, f StrikeFilter) (n int64, err
 	return n, nil
 }
 
-// EraseStrikes deletes a member's strikes and suspensions.
+// EraseStrikes deletes a member's strikes with what they led to.
 func (tx *Tx) EraseStrikes(ctx context.Context, member int64) error {
-	for _, model := range []any{&Suspension{}, &Strike{}} {
+	for _, model := range []any{&Removal{}, &Suspension{}, &Strike{}} {
 		if err := tx.db.WithContext(ctx).Where("member_id = ?", member).Delete(model).Error; err != nil {
 			return fmt.Errorf("erase strikes: %w", err)
 		}

@@ -165,6 +165,7 @@ type Tx struct {
 
 	suspended map[int64][]Suspension // read by SuspendedUntil
 	posted    bool                   // there is a new post to send
+	heard     []Message              // noted by Hear
 }
 
 // Context returns the transaction's context. Update and View refuse it, so

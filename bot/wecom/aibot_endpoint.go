@@ -76,7 +76,7 @@ func (e *aibotEndpoint) message(query url.Values, c AibotCallback, plain []byte)
 		Key: store.Key(endpoint, id), Endpoint: endpoint, BotName: e.bot.DisplayName,
 		ChatID: c.ChatID, ChatKind: store.InternalGroup,
 		From: store.Identity{Kind: store.UserID, Value: c.From.UserID},
-		Text: c.SpokenText(), Quote: c.QuotedText(),
+		Text: c.SpokenText(), Quote: c.QuotedText(), Images: c.Images(),
 		Addressed: true, // a bot hears nothing else
 		SentAt:    time.Unix(sent, 0).UTC(),
 		ReplyMax:  MaxStreamBytes,

@@ -282,6 +282,21 @@ func (c AibotContent) SpokenText() string {
 	return ""
 }
 
+// Images returns how many pictures a message holds.
+func (c AibotContent) Images() (n int) {
+	switch {
+	case c.MsgType == TypeImage:
+		return 1
+	case c.MsgType == TypeMixed && c.Mixed != nil:
+		for _, item := range c.Mixed.Items {
+			if item.MsgType == TypeImage {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // QuotedText returns the words of the quoted message, or "" if there are none
 // or nothing is quoted.
 func (c AibotCallback) QuotedText() string {

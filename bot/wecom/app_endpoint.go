@@ -116,6 +116,10 @@ func (e *appEndpoint) message(query url.Values, c AppCallback, plain []byte) (bo
 		SentAt: time.Unix(sent, 0).UTC(),
 	}
 	if c.MsgType != TypeEvent {
+		if c.MsgType == TypeImage {
+			m.Images = 1
+		}
+		m.Card = c.MsgType == typeLink
 		return m, nil
 	}
 	switch c.Event {

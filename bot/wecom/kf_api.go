@@ -175,6 +175,15 @@ type kfClick struct {
 
 const typeKFMenu = "msgmenu"
 
+// Kinds of message that customers and members send as cards.
+//
+// Sources: https://developer.work.weixin.qq.com/document/path/94670 (微信客服)
+// and https://developer.work.weixin.qq.com/document/path/90239 (apps).
+const (
+	typeLink         = "link"
+	typeBusinessCard = "business_card"
+)
+
 // kfSend sends a message to a customer.
 func (a *API) kfSend(ctx context.Context, m kfMessage) error {
 	op := opKFSend

@@ -364,6 +364,10 @@ func (k *KF) said(ctx context.Context, e kfEntry, old *atomic.Int64) (attended b
 	if e.Text.MenuID == kfHumanID {
 		m.Text = kfHuman
 	}
+	if e.MsgType == TypeImage {
+		m.Images = 1
+	}
+	m.Card = e.MsgType == typeLink || e.MsgType == typeBusinessCard
 	m.ReplyLane = kfLane(e.Account, e.Customer)
 	answer, err := k.hear(ctx, m, old)
 	return answer.Rule == ruleAttended, err

@@ -17,9 +17,10 @@ type Retention struct {
 	Decisions int `json:"decisions"` // why it was answered so
 	Firings   int `json:"firings"`   // when which job ran
 	Posts     int `json:"posts"`     // what the program said on its own
+	Strikes   int `json:"strikes"`   // which messages met the rules of moderation, and what that led to
 }
 
-var defaultRetention = Retention{Answers: 3, Messages: 30, Decisions: 180, Firings: 90, Posts: 90}
+var defaultRetention = Retention{Answers: 3, Messages: 30, Decisions: 180, Firings: 90, Posts: 90, Strikes: 180}
 
 // answersAtLeast days have to pass before an answer is forgotten: a delivery is
 // taken for 24 hours, and one that comes again must find its answer.
@@ -53,7 +54,7 @@ func (f *feature) prune(ctx context.Context, due time.Time) error {
 			daysAgo := func(days int) time.Time { return due.AddDate(0, 0, -days) }
 			gone, err = tx.Prune(tx.Context(), store.Cutoffs{
 				Answers: daysAgo(max(answersAtLeast, keep.Answers)), Messages: daysAgo(keep.Messages), Decisions: daysAgo(keep.Decisions),
-				Sessions: due, Requests: daysAgo(keep.Answers),
+				Sessions: due, Requests: daysAgo(keep.Answers), Strikes: daysAgo(keep.Strikes), Imports: daysAgo(1),
 			}, chunk)
 			if err != nil {
 				return err

@@ -25,6 +25,9 @@ func TestPruneKeepsWhatIsYoung(t *testing.T) {
 				if err != nil {
 					return err
 				}
+				if err := tx.AddHits(tx.Context(), []store.ModerationHit{{Key: key, RuleID: 1, At: at}}); err != nil {
+					return err
+				}
 			}
 			return tx.PutSession(tx.Context(), "old", nil, due.Add(-time.Second))
 		})
@@ -49,6 +52,13 @@ func TestPruneKeepsWhatIsYoung(t *testing.T) {
 				if d.Text != "" {
 					texts++
 				}
+			}
+			hits, err := tx.CountHits(tx.Context(), store.HitFilter{})
+			if hits != 181 {
+				t.Errorf("%d hits of moderation rules are left, want 181", hits)
+			}
+			if err != nil {
+				return err
 			}
 			answers, err := tx.Answers(tx.Context(), keys)
 			if len(why) != 181 || texts != 31 || len(answers) != 4 {

@@ -16,6 +16,7 @@ import (
 )
 
 const (
+	menuWord    = "内容安全"
 	listPath    = console.Prefix + "/moderation"
 	strikesPath = listPath + "/strikes"
 	maxChoices  = 500  // groups in a select
@@ -25,7 +26,7 @@ const (
 
 func (f *feature) listPage() console.Page {
 	return console.Page{
-		Path: "/moderation", Title: "敏感词", Purpose: "群里不能说的词。换着写法说，也找得到。", Group: console.Daily, Icon: "shield",
+		Path: "/moderation", Title: "敏感词", Purpose: "群里不能说的词。换着写法说，也找得到。", Group: console.Daily, Menu: menuWord, Icon: "shield",
 		Role: store.Analyst, Change: store.Staff,
 		FS: files, Template: "list.html", Style: "moderation.css", Load: f.loadList, Post: f.changeMany,
 	}
@@ -103,8 +104,13 @@ type listData struct {
 	Window     int
 }
 
-// loadList lists the words, and tries what somebody wants to try.
+// loadList lists the words, and tries what somebody wants to try. It is also
+// where a change leads to, and compiles what was changed: the operator waits for
+// a long list, not the next member.
 func (f *feature) loadList(ctx context.Context, tx *store.Tx, v console.Visit) (any, error) {
+	if _, err := f.Filter.compiled(ctx, tx); err != nil {
+		return nil, err
+	}
 	filter := store.WordFilter{Search: strings.TrimSpace(v.Query.Get("q")), Category: v.Query.Get("category"), Before: v.Before, Limit: v.Limit}
 	kind := v.Query.Get("kind")
 	switch kind {
@@ -141,12 +147,12 @@ func (f *feature) loadList(ctx context.Context, tx *store.Tx, v console.Visit) (
 	if data.Categories, err = tx.WordCategories(ctx); err != nil {
 		return nil, err
 	}
-	rules, err := f.rules(ctx, tx)
+	tally, err := f.tally(ctx, tx)
 	if err != nil {
 		return nil, err
 	}
-	data.Window = rules.Window
-	if data.Strikes, err = tx.CountStrikeRows(ctx, store.StrikeFilter{Since: rules.windowOf(v.Now), NotUndone: true}); err != nil {
+	data.Window = tally.Window
+	if data.Strikes, err = tx.CountStrikeRows(ctx, store.StrikeFilter{Since: tally.after(v.Now), NotUndone: true}); err != nil {
 		return nil, err
 	}
 	for _, k := range []link{{Text: "拦截", To: string(store.LevelBlock)}, {Text: "警告", To: string(store.LevelWarn)},
@@ -207,7 +213,8 @@ func groupChoices(ctx context.Context, tx *store.Tx) ([]console.Option, error) {
 // A trial is what would become of a text.
 type trial struct {
 	Parts  []part
-	Found  []finding
+	Found  []foundWord
+	Rules  []metRule
 	Where  string
 	State  string
 	Result string
@@ -219,7 +226,13 @@ type part struct {
 	Hit  bool
 }
 
-type finding struct {
+// metRule is a rule that the text meets.
+type metRule struct {
+	Rule
+	How string
+}
+
+type foundWord struct {
 	ID                    int64 // of the word; 0: it is gone
 	Word, Level, Category string
 	State, Quote, How     string
@@ -236,19 +249,31 @@ func (f *feature) try(ctx context.Context, tx *store.Tx, v console.Visit, text s
 	if err != nil {
 		return nil, err
 	}
-	hits, err := f.Filter.Scan(ctx, tx, group, text)
+	c, err := f.Filter.compiled(ctx, tx)
 	if err != nil {
 		return nil, err
 	}
+	m := said{text: text, group: group, at: v.Now, zone: f.Zone}
+	c.scan(f.Filter, &m)
+	hits := m.hits
 	t := &trial{Parts: partsOf(text, hits), Where: placeOf(group, names), State: "good", Result: "照常处理，什么也不会发生"}
 	if group == 0 {
 		t.Where = "私聊"
 	}
+	var live []finding
+	for _, found := range c.book.meet(m) {
+		t.Rules = append(t.Rules, metRule{found.Rule, found.how})
+		if !found.Rule.Dry && found.Rule.Newcomer == 0 {
+			live = append(live, found)
+		}
+	}
+	if len(live) > 0 {
+		verdict := judge(live, 1)
+		t.State, t.Result = stepState(verdict.step), "第一次："+verdict.String()
+	}
 	if len(hits) == 0 {
 		return t, nil
 	}
-	hit := worst(hits)
-	t.State, t.Result = levelState(hit.Word.Level), hit.Word.Level.String()+"："+consequence(hit.Word.Level)
 	var folded []string
 	for _, h := range hits {
 		folded = append(folded, fold(h.Word.Text))
@@ -264,7 +289,7 @@ func (f *feature) try(ctx context.Context, tx *store.Tx, v console.Visit, text s
 		}
 	}
 	for _, h := range hits {
-		t.Found = append(t.Found, finding{ids[fold(h.Word.Text)], h.Word.Text, h.Word.Level.String(), h.Word.Category,
+		t.Found = append(t.Found, foundWord{ids[fold(h.Word.Text)], h.Word.Text, h.Word.Level.String(), h.Word.Category,
 			levelState(h.Word.Level), text[h.Start:h.End], h.How.String()})
 	}
 	return t, nil
@@ -350,7 +375,7 @@ func (f *feature) loadNew(ctx context.Context, tx *store.Tx, v console.Visit) (a
 	if v.Query.Get("kind") == "allow" {
 		kind = "allow"
 	}
-	return f.form(ctx, tx, v, v.Fields("words", "", "kind", kind, "category", "", "group", "0", "match", "", "sure", ""))
+	return f.form(ctx, tx, v, v.Fields("words", "", "kind", kind, "category", clip(v.Query.Get("category"), maxCategory), "group", "0", "match", "", "sure", ""))
 }
 
 func (f *feature) loadWord(ctx context.Context, tx *store.Tx, v console.Visit) (any, error) {

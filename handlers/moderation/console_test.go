@@ -70,10 +70,10 @@ func TestConsoleWords(t *testing.T) {
 		s.Post(422, "/console/moderation/new", filled("kind", "")...)
 
 		page = s.Get("/console/moderation?try=" + url.QueryEscape("来玩刷单小游戏，<b>＋vx") + "&in=0")
-		s.Holds("tried", page, "拦截：拦下、计一次违规", "<mark>＋vx</mark>", "写成“＋vx” · 别称", `href="/console/moderation/words/1"`)
+		s.Holds("tried", page, "拦下、计一次违规，并请群主撤回", "碰到规则 <a", "敏感词：拦截", "<mark>＋vx</mark>", "写成“＋vx” · 别称", `href="/console/moderation/words/1"`)
 		s.Lacks("tried", page, "<mark>刷单")
 		page = s.Get("/console/moderation?try=" + url.QueryEscape("刷单") + "&in=1")
-		s.Holds("tried in the group", page, "拦截", "未命名群 wrk1", `href="/console/moderation/words/5"`)
+		s.Holds("tried in the group", page, "拦下、计一次违规", "未命名群 wrk1", `href="/console/moderation/words/5"`)
 		s.Holds("tried in vain", s.Get("/console/moderation?try=hello"), "照常处理")
 		page = s.Get("/console/moderation?group=0&kind=warn&q=" + url.QueryEscape("刷"))
 		s.Holds("filtered", page, "共 1 个", `aria-label="选中 #2 刷单"`)
@@ -169,17 +169,80 @@ func TestConsoleStrikes(t *testing.T) {
 		s.signIn(store.Manager) // the session is over
 		s.Holds("long ago", s.Get("/console/moderation/strikes?all=1"), "共 4 次", "已解除停用", "已撤销")
 
-		rules := []string{"window", "60", "deduct_at", "1", "deduct", "3", "suspend_at", "0", "suspend", "7"}
-		s.Holds("new rules", s.Post(200, "/console/moderation/rules", rules...), "已保存", "60 天", "从不")
-		rules[3], rules[7] = "4", "4"
-		s.Holds("rules that cannot be", s.Post(422, "/console/moderation/rules", rules...), "扣分要比停用早")
-		rules[1] = "一个月"
-		s.Holds("no number", s.Post(422, "/console/moderation/rules", rules...), "要写一个整数")
-		s.handle(s.message("new rules", "小王", "wrk1", "刷单"))
-		if list := s.strikes(store.StrikeFilter{}); list[0].Points != 3 || list[0].Number != 3 {
-			t.Errorf("strike by the new rules = %+v, want the third, 3 points", list[0])
+		s.Holds("another window", s.Post(200, "/console/moderation/rules", "window", "60"), "已保存", "60 天以前的不再算")
+		s.Holds("no number", s.Post(422, "/console/moderation/rules", "window", "一个月"), "要写 1 到 180 之间的整数")
+		s.handle(s.message("another window", "小王", "wrk1", "刷单"))
+		if list := s.strikes(store.StrikeFilter{}); list[0].Number != 3 {
+			t.Errorf("strike in the longer window = %+v, want the third", list[0])
 		}
 	})
+}
+
+// rule returns the fields of a rule's form, as they are first shown, with some
+// changed.
+func rule(pairs ...string) []string {
+	fields := map[string]string{"do": "save", "name": "一条规则", "state": "on", "newcomer": "0", "from": "", "to": "", "counts": "1",
+		"from1": "1", "do1": "remind", "points1": "0", "suspend1": "0", "staff1": "1", "from2": "3", "do2": "warn", "points2": "0", "suspend2": "0"}
+	for i := 0; i < len(pairs); i += 2 {
+		fields[pairs[i]] = pairs[i+1]
+	}
+	var list []string
+	for name, value := range fields {
+		list = append(list, name, value)
+	}
+	return list
+}
+
+func TestConsoleRules(t *testing.T) {
+	s := open(t, storetest.Open(t), store.Manager)
+	s.handle(s.message("hello", "小王", "wrk1", "帮助")) // there is a group now
+	s.Holds("the first rules", s.Get("/console/moderation/rules"), "敏感词：提醒", "敏感词：警告", "敏感词：拦截", "第 2 次起 警告、扣 10 分、告诉运营", "第 3 次起 警告、停用 7 天、请群主撤回")
+	s.Holds("kinds to choose from", s.Get("/console/moderation/rules/new"), `href="/console/moderation/rules/new?kind=flood"`, "看不出图里是不是二维码")
+	const flood = "/console/moderation/rules/new?kind=flood"
+	s.Holds("the form", s.Get(flood), "几条", "多少秒内", "未命名群 wrk1", "群还没有标签")
+	page := s.Post(422, flood, rule("count", "1", "seconds", "60", "groups", "1")...)
+	s.Holds("what cannot be", page, "几条要在 2 到 200 之间", `value="1" checked> 未命名群 wrk1`)
+	s.Holds("no such group", s.Post(422, flood, rule("count", "3", "seconds", "60", "groups", "9")...), "没有这个群")
+	s.Holds("no name", s.Post(422, flood, rule("count", "3", "seconds", "60", "name", "")...), "请给规则起个名字")
+	s.Holds("no number", s.Post(422, flood, rule("count", "三", "seconds", "60")...), "要写一个整数")
+	s.Holds("a fine with a reminder", s.Post(422, flood, rule("count", "3", "seconds", "60", "points1", "5")...), "要和“警告”一起")
+	page = s.Post(200, flood, rule("count", "3", "seconds", "60", "groups", "1", "name", "刷<屏>", "state", "dry", "newcomer", "1440", "from", "09:00", "to", "23:00")...)
+	s.Holds("added", page, "已添加“刷<屏>”", "试运行", "1 分钟内说 3 条", "未命名群 wrk1，新人头 24 小时，09:00–23:00", "第 3 次起 警告")
+	for i := range 4 {
+		s.handle(s.message(fmt.Sprint("f", i), "小王", "wrk1", "有人吗"))
+	}
+	if n := len(s.strikes(store.StrikeFilter{})); n != 0 {
+		t.Errorf("%d strikes by a rule on trial, want none", n)
+	}
+	s.Holds("on trial", s.Get("/console/moderation/rules/4"), "3 次") // with the first greeting
+	page = s.Post(200, "/console/moderation/rules/4", rule("count", "5", "seconds", "60", "name", "刷屏", "counts", "1")...)
+	s.Holds("changed", page, "已保存", "所有群和私聊", "1 分钟内说 5 条")
+	if got := s.handle(s.message("f9", "小王", "wrk1", "有人吗")); !strings.Contains(got.Text, "发得太快了，请留意。这是 30 天内第 1 次，这次只是提醒。") {
+		t.Errorf("the sixth message is answered %q", got.Text)
+	}
+	s.Holds("deleted", s.Post(200, "/console/moderation/rules/4", "do", "delete"), "已删除“刷屏”")
+	s.Ask(404, "GET", "/console/moderation/rules/4", nil)
+	s.Holds("words", s.Post(200, "/console/moderation/rules/new?kind=words", rule("level", "block", "category", "")...), "敏感词，级别是拦截")
+	s.Post(422, "/console/moderation/rules/new?kind=words", rule("level", "fatal")...)
+	s.update(func(tx *store.Tx) error { // a rule of a newer program
+		r, err := tx.ModerationRule(tx.Context(), 1)
+		r.Spec = "no JSON"
+		if err == nil {
+			err = tx.SetModerationRule(tx.Context(), r)
+		}
+		return err
+	})
+	s.Holds("a rule that cannot be read", s.Get("/console/moderation/rules"), "读不懂，没有生效")
+	s.handle(s.message("after", "小李", "wrk1", "你好"))
+	audits := 0
+	s.update(func(tx *store.Tx) error {
+		list, err := tx.Audits(tx.Context(), 0, 100)
+		audits = len(list)
+		return err
+	})
+	if audits != 4 {
+		t.Errorf("%d audits, want 4", audits)
+	}
 }
 
 func TestConsoleRoles(t *testing.T) {
@@ -191,7 +254,7 @@ func TestConsoleRoles(t *testing.T) {
 	s.Lacks("an analyst's strike", s.Get("/console/moderation/strikes/1"), "撤销违规")
 	s.Lacks("an analyst's rules", s.Get("/console/moderation/rules"), `name="window"`)
 	s.Ask(403, "GET", "/console/moderation/new", nil)
-	for _, path := range []string{"/console/moderation", "/console/moderation/words/1", "/console/moderation/strikes/1", "/console/moderation/rules"} {
+	for _, path := range []string{"/console/moderation", "/console/moderation/words/1", "/console/moderation/strikes/1", "/console/moderation/rules", "/console/moderation/rules/1", "/console/moderation/rules/new"} {
 		s.Ask(403, "POST", path, url.Values{"_key": {"AAAA"}, "do": {"delete"}, "id": {"1"}})
 	}
 	if n := len(s.strikes(store.StrikeFilter{NotUndone: true})); n != 1 {

@@ -2,33 +2,74 @@ package moderation
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"qunbot/handlers"
 	"qunbot/store"
 	"qunbot/wordfilter"
 )
 
-// A Filter finds the sensitive words in texts, as the database lists them.
+// A Filter finds the sensitive words in texts, and the rules that messages
+// meet, as the database lists them.
 //
-// Every transaction that scans reads the words' version. Where it is not the
-// one that was compiled, because somebody changed the words here or in another
-// replica, they are read and compiled aside, once, and swapped into Deps.Words;
-// scans under way are not held up.
+// Every transaction that asks reads the version of words and rules. Where it is
+// not the one that was compiled, because somebody changed them here or in
+// another replica, they are read and compiled aside, once, and the words are
+// swapped into Deps.Words; scans under way are not held up.
 type Filter struct {
 	deps    handlers.Deps
+	ways    *wordfilter.Matcher // of contactWords
 	current atomic.Pointer[compiled]
 	build   sync.Mutex // one builds, the others wait for what it builds
 }
 
-// compiled is the words of one version.
+// compiled is the words and rules of one version.
 type compiled struct {
 	version string
+	words   string // version of the words
 	set     *wordfilter.Set
+	book    book
+}
+
+// A book is the rules in force and on trial, and what they need to know.
+type book struct {
+	rules  []Rule
+	words  bool          // some look for words
+	ways   bool          // some look for ways to get in touch
+	staff  bool          // some hold for operators too
+	back   time.Duration // how far some look back; 0: none does
+	counts bool          // some count strikes
+}
+
+func bookOf(rules []Rule) book {
+	b := book{rules: rules}
+	for _, r := range rules {
+		b.words = b.words || r.Kind == KindWords
+		b.ways = b.ways || r.Kind == KindContact
+		b.staff = b.staff || r.Staff
+		b.counts = b.counts || r.Counts
+		if r.looksBack() {
+			b.back = max(b.back, time.Duration(r.Seconds)*time.Second)
+		}
+	}
+	return b
+}
+
+// meet returns why a message meets which rules, but for the condition
+// Newcomer.
+func (b book) meet(s said) (met []finding) {
+	for _, r := range b.rules {
+		if f, ok := r.meet(s); ok {
+			met = append(met, f)
+		}
+	}
+	return met
 }
 
 // NewFilter returns a filter that swaps its matchers into d.Words. A program
@@ -37,7 +78,11 @@ func NewFilter(d handlers.Deps) *Filter {
 	if d.Words == nil {
 		d.Words = wordfilter.NewHolder()
 	}
-	return &Filter{deps: d}
+	ways, err := wordfilter.New(contactWords, wordfilter.Options{})
+	if err != nil {
+		panic(fmt.Sprintf("moderation: contact words: %v", err)) // they are in the program
+	}
+	return &Filter{deps: d, ways: ways}
 }
 
 // GroupKey is how a wordfilter.Holder names a group.
@@ -47,7 +92,7 @@ func GroupKey(group int64) string { return strconv.FormatInt(group, 10) }
 // message comes.
 func (f *Filter) Load(ctx context.Context) error {
 	return f.deps.Store.View(ctx, func(tx *store.Tx) error {
-		_, err := f.set(tx.Context(), tx)
+		_, err := f.compiled(tx.Context(), tx)
 		return err
 	})
 }
@@ -55,11 +100,11 @@ func (f *Filter) Load(ctx context.Context) error {
 // Scan returns the words in text that count in a group (0: in a 1:1 chat, or
 // wherever), as tx sees them.
 func (f *Filter) Scan(ctx context.Context, tx *store.Tx, group int64, text string) ([]wordfilter.Hit, error) {
-	set, err := f.set(ctx, tx)
+	c, err := f.compiled(ctx, tx)
 	if err != nil {
 		return nil, err
 	}
-	return set.For(GroupKey(group)).Scan(text, nil), nil
+	return c.set.For(GroupKey(group)).Scan(text, nil), nil
 }
 
 // Check says, for operators, why text must not be sent to a group (0: to any),
@@ -77,7 +122,7 @@ func (f *Filter) Check(ctx context.Context, tx *store.Tx, group int64, text stri
 			continue
 		}
 		seen[h.Word.Text] = true
-		words = append(words, describeHit(h))
+		words = append(words, describeHit(h, h.How.String()))
 	}
 	if len(words) == 0 {
 		return "", nil
@@ -87,39 +132,76 @@ func (f *Filter) Check(ctx context.Context, tx *store.Tx, group int64, text stri
 
 // describeHit names a word that was found, with what is known about it. It
 // does not quote the text that it was found in.
-func describeHit(h wordfilter.Hit) string {
+func describeHit(h wordfilter.Hit, how string) string {
 	about := h.Word.Level.String()
 	if h.Word.Category != "" {
 		about += "，" + h.Word.Category
 	}
-	return fmt.Sprintf("“%s”（%s，%s）", h.Word.Text, about, h.How)
+	return fmt.Sprintf("“%s”（%s，%s）", h.Word.Text, about, how)
 }
 
-// set returns the matchers of the words as tx sees them.
-func (f *Filter) set(ctx context.Context, tx *store.Tx) (*wordfilter.Set, error) {
-	version, err := tx.WordsVersion(ctx)
+// compiled returns the words and rules as tx sees them.
+func (f *Filter) compiled(ctx context.Context, tx *store.Tx) (*compiled, error) {
+	version, err := tx.ModerationVersion(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if c := f.current.Load(); c != nil && c.version == version {
-		return c.set, nil
+		return c, nil
 	}
 	f.build.Lock()
 	defer f.build.Unlock()
-	if c := f.current.Load(); c != nil && c.version == version {
-		return c.set, nil
+	old := f.current.Load()
+	if old != nil && old.version == version {
+		return old, nil
 	}
-	rows, err := tx.AllWords(ctx)
+	c := &compiled{version: version}
+	if c.words, err = tx.WordsVersion(ctx); err != nil {
+		return nil, err
+	}
+	rows, err := tx.ModerationRules(ctx)
 	if err != nil {
 		return nil, err
 	}
-	set, err := newSet(rows)
-	if err != nil {
-		return nil, err
+	c.book = bookOf(f.rulesOf(rows))
+	if old != nil && old.words == c.words {
+		c.set = old.set
+	} else {
+		words, err := tx.AllWords(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if c.set, err = newSet(words); err != nil {
+			return nil, err
+		}
+		f.deps.Words.Swap(c.set)
 	}
-	f.current.Store(&compiled{version, set})
-	f.deps.Words.Swap(set)
-	return set, nil
+	f.current.Store(c)
+	return c, nil
+}
+
+// rulesOf returns the rules that are not off. One that cannot be read is left
+// out: the others go on.
+func (f *Filter) rulesOf(rows []store.ModerationRule) (rules []Rule) {
+	for _, row := range rows {
+		if row.State == store.RuleOff {
+			continue
+		}
+		r, err := ruleOf(row)
+		if err != nil {
+			f.deps.Log.Error("moderation rule not read", "rule", row.ID, "err", err)
+			continue
+		}
+		rules = append(rules, r)
+	}
+	return rules
+}
+
+// ruleOf reads a stored rule.
+func ruleOf(row store.ModerationRule) (Rule, error) {
+	r := Rule{ID: row.ID, Name: row.Name, Dry: row.State == store.RuleDry}
+	err := json.Unmarshal([]byte(row.Spec), &r.Spec)
+	return r, err
 }
 
 // A list is the words and allowed phrases of one group, or of all.

@@ -141,7 +141,11 @@ func (f *feature) add(ctx context.Context, tx *store.Tx, m bot.Message, e entry)
 	if w.GroupID != 0 {
 		where = "这个群里"
 	}
-	text := fmt.Sprintf("已添加 #%d：%s，谁说到“%s”（换着写法也算），就%s。", w.ID, where, w.Text, consequence(levelOf(w.Level)))
+	follows, err := f.consequence(ctx, tx, w.GroupID, wordOf(w))
+	if err != nil {
+		return "", err
+	}
+	text := fmt.Sprintf("已添加 #%d：%s，谁说到“%s”（换着写法也算），就%s。", w.ID, where, w.Text, follows)
 	if shared != nil {
 		text += fmt.Sprintf("\n别的群仍按通用的 #%d：%s。", shared.ID, levelWord(shared.Level))
 	}

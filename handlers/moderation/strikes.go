@@ -2,6 +2,7 @@ package moderation
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -13,7 +14,7 @@ import (
 
 func (f *feature) strikesPage() console.Page {
 	return console.Page{
-		Path: "/moderation/strikes", Title: "违规记录", Purpose: "谁说了什么，算第几次，后来怎样。", Role: store.Analyst,
+		Path: "/moderation/strikes", Title: "违规记录", Purpose: "谁说了什么，算第几次，后来怎样。", Group: console.Daily, Menu: menuWord, Icon: "shield", Role: store.Analyst,
 		FS: files, Template: "strikes.html", Style: "moderation.css", Load: f.loadStrikes,
 	}
 }
@@ -22,13 +23,6 @@ func (f *feature) strikePage() console.Page {
 	return console.Page{
 		Path: "/moderation/strikes/{id}", Title: "一次违规", Role: store.Analyst, Change: store.Staff,
 		FS: files, Template: "strike.html", Style: "moderation.css", Load: f.loadStrike, Post: f.mend,
-	}
-}
-
-func (f *feature) rulesPage() console.Page {
-	return console.Page{
-		Path: "/moderation/rules", Title: "违规怎么处理", Purpose: "警告、扣分、停用，一级一级来。", Role: store.Analyst, Change: store.Manager,
-		FS: files, Template: "rules.html", Style: "moderation.css", Load: f.loadRules, Post: f.changeRules,
 	}
 }
 
@@ -114,14 +108,14 @@ type strikesData struct {
 
 // loadStrikes lists strikes, those of the last days unless all are asked for.
 func (f *feature) loadStrikes(ctx context.Context, tx *store.Tx, v console.Visit) (any, error) {
-	rules, err := f.rules(ctx, tx)
+	t, err := f.tally(ctx, tx)
 	if err != nil {
 		return nil, err
 	}
 	filter := store.StrikeFilter{Before: v.Before, Limit: v.Limit}
 	all, running, counting := v.Query.Get("all") != "", v.Query.Get("running") != "", v.Query.Get("counting") != ""
 	if !all {
-		filter.Since = rules.windowOf(v.Now)
+		filter.Since = t.after(v.Now)
 	}
 	if running {
 		filter.RunningAt = v.Now
@@ -134,7 +128,7 @@ func (f *feature) loadStrikes(ctx context.Context, tx *store.Tx, v console.Visit
 	if err != nil {
 		return nil, err
 	}
-	data := strikesData{Window: rules.Window, Filtered: running || counting || filter.MemberID != 0}
+	data := strikesData{Window: t.Window, Filtered: running || counting || filter.MemberID != 0}
 	if data.Total, err = tx.CountStrikeRows(ctx, filter); err != nil {
 		return nil, err
 	}
@@ -165,6 +159,7 @@ type strikeData struct {
 	Count  int // that count, in the window
 	Window int
 	By     string // operator who undid it or lifted the suspension
+	Taken  string // how far the removal from the group has come; empty: there is none
 	Change bool
 }
 
@@ -182,7 +177,7 @@ func (f *feature) loadStrike(ctx context.Context, tx *store.Tx, v console.Visit)
 	if err != nil {
 		return nil, err
 	}
-	rules, err := f.rules(ctx, tx)
+	t, err := f.tally(ctx, tx)
 	if err != nil {
 		return nil, err
 	}
@@ -194,13 +189,13 @@ func (f *feature) loadStrike(ctx context.Context, tx *store.Tx, v console.Visit)
 	if err != nil {
 		return nil, err
 	}
-	data := strikeData{Strike: rows[0], Window: rules.Window, Change: v.Operator.Role.Covers(store.Staff)}
+	data := strikeData{Strike: rows[0], Window: t.Window, Change: v.Operator.Role.Covers(store.Staff)}
 	for _, other := range rows[1:] {
 		if other.ID != id {
 			data.Others = append(data.Others, other)
 		}
 	}
-	if data.Count, err = tx.CountStrikes(ctx, s.MemberID, rules.windowOf(v.Now), v.Now); err != nil {
+	if data.Count, err = tx.CountStrikes(ctx, s.MemberID, t.after(v.Now), v.Now); err != nil {
 		return nil, err
 	}
 	hits, err := f.Filter.Scan(ctx, tx, s.GroupID, s.Text)
@@ -208,6 +203,12 @@ func (f *feature) loadStrike(ctx context.Context, tx *store.Tx, v console.Visit)
 		return nil, err
 	}
 	data.Parts = partsOf(s.Text, hits)
+	switch r, err := tx.RemovalOf(ctx, id); {
+	case err == nil:
+		data.Taken = map[store.RemovalState]string{store.RemovalPending: "还没有", store.RemovalDone: "已移出", store.RemovalFailed: "没能移出，请手工处理"}[r.State]
+	case !errors.Is(err, store.ErrNotFound):
+		return nil, err
+	}
 	if by := max(s.UndoneBy, s.LiftedBy); by != 0 {
 		o, err := tx.Operator(ctx, by)
 		if err != nil {
@@ -279,36 +280,4 @@ func (f *feature) undo(ctx context.Context, tx *store.Tx, s store.StrikeRow, v c
 		message += "停用也解除了。"
 	}
 	return message, err
-}
-
-type rulesData struct {
-	Fields console.Fields
-	Rules  Rules
-	Change bool
-}
-
-func (f *feature) loadRules(ctx context.Context, tx *store.Tx, v console.Visit) (any, error) {
-	r, err := f.rules(ctx, tx)
-	return rulesData{v.Fields("window", r.Window, "deduct_at", r.DeductAt, "deduct", r.Deduct, "suspend_at", r.SuspendAt, "suspend", r.Suspend),
-		r, v.Operator.Role.Covers(store.Manager)}, err
-}
-
-// changeRules stores new rules. They hold from the next strike.
-func (f *feature) changeRules(ctx context.Context, tx *store.Tx, v console.Visit) (console.Result, error) {
-	read := map[string]int{}
-	for _, name := range []string{"window", "deduct_at", "deduct", "suspend_at", "suspend"} {
-		n, err := strconv.Atoi(v.Value(name))
-		if err != nil {
-			return console.Result{}, console.Invalid(name, "要写一个整数。")
-		}
-		read[name] = n
-	}
-	r := Rules{read["window"], read["deduct_at"], int64(read["deduct"]), read["suspend_at"], read["suspend"]}
-	if err := r.check(); err != nil {
-		return console.Result{}, console.Invalid("", err.Error())
-	}
-	if err := tx.SetSetting(ctx, "moderation.rules", r); err != nil {
-		return console.Result{}, err
-	}
-	return console.Result{Object: "违规规则", Detail: fmt.Sprintf("%+v", r), Message: "已保存，下一次违规起生效。"}, nil
 }

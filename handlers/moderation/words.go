@@ -21,8 +21,8 @@ func refuse(field, format string, args ...any) error {
 }
 
 const (
-	maxWords    = 20_000 // of all groups: a change makes the next message wait for a quarter of a second
-	maxCategory = 20     // characters
+	maxWords    = 100_000 // of all groups: after a change, messages wait a second until they are compiled
+	maxCategory = 20      // characters
 )
 
 // fold returns a word as it is compared with others: width, case and blanks do
@@ -90,7 +90,7 @@ func checkWord(text string) error {
 	case 1:
 		return refuse("text", "“%s”只有一个字，会误伤太多话。请写完整的词", clip(text, 20))
 	}
-	if _, err := wordfilter.New([]wordfilter.Word{{Text: text}}, wordfilter.Options{}); err != nil {
+	if err := wordfilter.CheckWord(text); err != nil {
 		return refuse("text", "“%s”不能当敏感词：里面有认不出的字符", clip(text, 20))
 	}
 	return nil
@@ -130,7 +130,7 @@ func counts(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
 // everyday reports whether a folded word is one that ordinary sentences are
 // full of, or one that members say to the bot.
 func everyday(folded string) bool {
-	return folded != "" && strings.Contains(everydayWords, " "+folded+" ")
+	return folded != "" && strings.Contains(everydayWords, " "+folded+" ") || wordfilter.Everyday(folded)
 }
 
 const everydayWords = " 今天 明天 昨天 后天 早上 上午 中午 下午 晚上 现在 以后 以前 时候 时间 周末 周一 周二 周三 周四 周五 周六 周日 " +

@@ -198,6 +198,19 @@ func (c *Console) handle(pattern string, h http.HandlerFunc) (err error) {
 	return nil
 }
 
+// largest returns how many bytes a request may hold.
+func (c *Console) largest(r *http.Request) int64 {
+	if !strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/form-data") {
+		return frame.MaxForm
+	}
+	for _, p := range c.pages {
+		if p.Upload > 0 && Prefix+p.Path == r.URL.Path {
+			return p.Upload + frame.MaxForm // the other fields, and what surrounds the file
+		}
+	}
+	return frame.MaxForm
+}
+
 // route adds what the frame serves itself, and wraps everything.
 func (c *Console) route() error {
 	own := map[string]http.HandlerFunc{
@@ -225,7 +238,7 @@ func (c *Console) route() error {
 			frame.TooMany(w, wait)
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, frame.MaxForm)
+		r.Body = http.MaxBytesReader(w, r.Body, c.largest(r))
 		inner.ServeHTTP(w, r)
 	})
 	return nil

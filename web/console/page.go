@@ -53,6 +53,7 @@ type Page struct {
 	Style    string // stylesheet in FS of its own, where it needs one
 	Script   string // script in FS of its own, where it needs one
 	Live     bool   // shows itself anew while it is looked at
+	Upload   int64  // bytes of the largest file that may be posted to it, as "file"; 0: none. Its path has no parameters
 
 	// Load returns what the template shows, or a [File] to send instead. An
 	// error that is store.ErrNotFound becomes the page that does not exist.
@@ -76,11 +77,18 @@ type Visit struct {
 	Path     string            // what was asked for, such as "/console/members/12"
 	Query    url.Values        // of the address
 	Form     url.Values        // what was posted, also while the form is shown again; nil on a GET
+	Upload   Upload            // the file that was posted with it
 	Params   map[string]string // the path's parameters
 	Before   int64             // ?before=: only rows with a smaller key; 0: from the newest
 	Limit    int               // how many rows to read: one more than a page shows, see [Paged]
 
 	problem *frame.InputError
+}
+
+// An Upload is a file that was posted. The zero Upload is none.
+type Upload struct {
+	Name string // as its sender calls it
+	Body []byte
 }
 
 // Param returns a parameter of the path, such as id in "/members/{id}".

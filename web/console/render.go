@@ -215,9 +215,9 @@ func (c *Console) notAllowed(w http.ResponseWriter, r *http.Request) {
 }
 
 func (c *Console) badForm(w http.ResponseWriter, r *http.Request, err error) {
-	if _, large := errors.AsType[*http.MaxBytesError](err); large {
+	if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		c.renderMessage(w, r, http.StatusRequestEntityTooLarge, note{Title: "内容太大了", Icon: "warn",
-			Text: "一次最多提交 1 MB。请减少内容再试。"})
+			Text: fmt.Sprintf("一次最多提交 %d MB。请减少内容再试。", large.Limit>>20)})
 		return
 	}
 	c.renderMessage(w, r, http.StatusBadRequest, note{Title: "表单不完整", Icon: "warn",

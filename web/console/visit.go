@@ -3,6 +3,7 @@ package console
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -98,11 +99,12 @@ func (c *Console) operator(tx *store.Tx, id int64, needs store.Role) (store.Oper
 // post runs a page's Post, its audit row and the form's key in one
 // transaction, and goes on where the result says.
 func (c *Console) post(w http.ResponseWriter, r *http.Request, p *page, operator int64, v Visit) {
-	if err := r.ParseForm(); err != nil {
+	upload, err := readForm(r, p.Upload)
+	if err != nil {
 		c.badForm(w, r, err)
 		return
 	}
-	v.Form = r.PostForm
+	v.Form, v.Upload = r.PostForm, upload
 	key := v.Form.Get(frame.FormKeyName)
 	delete(v.Form, frame.FormKeyName)
 	if key == "" || len(key) > 64 {
@@ -110,10 +112,10 @@ func (c *Console) post(w http.ResponseWriter, r *http.Request, p *page, operator
 		return
 	}
 	request := store.Request{Key: store.Key("console", operator, key), CreatedAt: v.Now,
-		Fingerprint: frame.Fingerprint([]byte(r.URL.Path), []byte(v.Form.Encode()))}
+		Fingerprint: frame.Fingerprint([]byte(r.URL.Path), []byte(v.Form.Encode()), []byte(upload.Name), upload.Body)}
 
 	var result Result
-	err := c.Store.Update(r.Context(), func(tx *store.Tx) error {
+	err = c.Store.Update(r.Context(), func(tx *store.Tx) error {
 		o, err := c.operator(tx, operator, p.needs())
 		v.Operator = o
 		if err != nil {
@@ -154,6 +156,33 @@ func (c *Console) post(w http.ResponseWriter, r *http.Request, p *page, operator
 		frame.SetFlash(w, Prefix, c.secure(), frame.Flash{Message: result.Message})
 		http.Redirect(w, r, c.next(r, result.Redirect), http.StatusSeeOther)
 	}
+}
+
+// readForm parses a form and returns the file in it, of at most max bytes.
+func readForm(r *http.Request, max int64) (Upload, error) {
+	if err := r.ParseForm(); max == 0 || err != nil {
+		return Upload{}, err
+	}
+	err := r.ParseMultipartForm(max + frame.MaxForm) // all of it in memory
+	if errors.Is(err, http.ErrNotMultipart) {
+		return Upload{}, nil // it holds no file
+	}
+	if err != nil {
+		return Upload{}, err
+	}
+	f, header, err := r.FormFile("file")
+	if errors.Is(err, http.ErrMissingFile) {
+		return Upload{}, nil
+	}
+	if err != nil {
+		return Upload{}, err
+	}
+	defer f.Close()
+	if header.Size > max {
+		return Upload{}, &http.MaxBytesError{Limit: max}
+	}
+	body, err := io.ReadAll(f)
+	return Upload{header.Filename, body}, err
 }
 
 // needs returns the role that a page's Post needs.
