@@ -154,6 +154,14 @@ func (tx *Tx) KFSessions(ctx context.Context, account string, customers []string
 	return list, nil
 }
 
+// NewestKFSession returns the talk in which a customer wrote last, at whichever
+// account, or ErrNotFound.
+func (tx *Tx) NewestKFSession(ctx context.Context, customer string) (KFSession, error) {
+	var s KFSession
+	err := one(tx.db.WithContext(ctx).Where("customer = ?", customer).Order("heard_at DESC").Take(&s), "look up talk")
+	return s, err
+}
+
 // AskingKFSessions returns the talks whose customers asked for a human who is
 // still to be found, the longest waiting first.
 func (tx *Tx) AskingKFSessions(ctx context.Context, account string, limit int) ([]KFSession, error) {

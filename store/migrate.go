@@ -57,6 +57,7 @@ func migrations() []*gormigrate.Migration {
 		migrateBackups,
 		migrateWatch,
 		migrateKFLinks,
+		migrateReview,
 	)
 }
 

@@ -170,6 +170,15 @@ func (tx *Tx) IdentitiesOf(ctx context.Context, members []int64) (map[int64]Iden
 	return ids, nil
 }
 
+// MemberIdentities returns all ids by which the platform knows a member, colleagues' first.
+func (tx *Tx) MemberIdentities(ctx context.Context, member int64) ([]Identity, error) {
+	var ids []Identity
+	if err := tx.db.WithContext(ctx).Where("member_id = ?", member).Order("kind DESC, value").Find(&ids).Error; err != nil {
+		return nil, fmt.Errorf("list a member's identities: %w", err)
+	}
+	return ids, nil
+}
+
 // SetName stores the name a member is called by.
 func (tx *Tx) SetName(ctx context.Context, member int64, name string) error {
 	row := Person{MemberID: member, Name: name}
