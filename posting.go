@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"strconv"
+	"time"
 
 	"qunbot/bot"
 	"qunbot/bot/wecom"
@@ -79,4 +81,42 @@ func (s staffRoom) notify(ctx context.Context, tx *store.Tx, key, text string) e
 		}
 	}
 	return nil
+}
+
+// kfWindow is how long after a customer's last message one may be sent.
+// Source: https://developer.work.weixin.qq.com/document/path/94677
+const kfWindow = 48 * time.Hour
+
+// tellMember tells a member where they can be reached: colleagues by app
+// message, customers where they talked to 客服 within the last 48 h. It reports
+// false if they are neither.
+func (s staffRoom) tellMember(ctx context.Context, tx *store.Tx, member int64, key, text string) (bool, error) {
+	ids, err := tx.MemberIdentities(ctx, member)
+	if err != nil {
+		return false, err
+	}
+	p := bot.Post{Key: key, Delivery: bot.AtLeastOnce, Item: key}
+	for _, id := range ids {
+		switch id.Kind {
+		case store.UserID:
+			if s.reachable {
+				p.Lane = "app/" + id.Value
+				return true, pushParts(ctx, tx, p, text)
+			}
+		case store.ExternalUserID:
+			talk, err := tx.NewestKFSession(ctx, id.Value)
+			if errors.Is(err, store.ErrNotFound) {
+				continue
+			}
+			if err != nil {
+				return false, err
+			}
+			if p.Expires = talk.HeardAt.Add(kfWindow); s.deps.Now().Before(p.Expires) {
+				p.Lane, p.Reply = "kf/"+talk.Account+"/"+talk.Customer, bot.Reply{Text: text}
+				return true, bot.Push(ctx, tx, p)
+			}
+			p.Expires = time.Time{}
+		}
+	}
+	return false, nil
 }

@@ -29,6 +29,7 @@ import (
 	"qunbot/handlers/news"
 	"qunbot/handlers/outbox"
 	"qunbot/handlers/points"
+	"qunbot/handlers/review"
 	"qunbot/handlers/schedule"
 	entrance "qunbot/handlers/service"
 	"qunbot/handlers/status"
@@ -63,8 +64,9 @@ type parts struct {
 	jobs func() *scheduler.Scheduler // which is made of the features' jobs; nil where nobody asks
 	kf   *wecom.KF                   // nil: no 微信客服
 
-	watch   *watcher               // nil: this process is no service
-	command func(text string) bool // whether a command answers text; nil where nobody asks
+	watch    *watcher                            // nil: this process is no service
+	command  func(text string) bool              // whether a command answers text; nil where nobody asks
+	approved func() map[string]handlers.Approved // the features'; nil where nobody approves
 	// remove takes a member out of an app chat; nil: there is no app.
 	remove func(ctx context.Context, chatID, userID string) error
 }
@@ -86,6 +88,11 @@ func features(ctx context.Context, d handlers.Deps, cfg config.Config, p parts) 
 	if err := filter.Load(ctx); err != nil {
 		return nil, fmt.Errorf("load sensitive words: %w", err)
 	}
+	second := review.Config{
+		Held: filter.Held, Scan: filter.Scan, Undo: moderation.Undo,
+		Notify: staff.notify, Tell: staff.tellMember, Approved: p.approved, PublicURL: consoleURL(cfg),
+	}
+	d.Clear = review.Clear(d, second)
 	var kfScreen bot.Screen // first: it knows when a person has taken over
 	if p.kf != nil {
 		kfScreen = p.kf.Screen
@@ -112,6 +119,7 @@ func features(ctx context.Context, d handlers.Deps, cfg config.Config, p parts) 
 		}),
 		status.New(d, statusConfig(d, cfg, p)),
 		entrance.New(d, entry),
+		review.New(d, second),
 	}, nil
 }
 
@@ -205,7 +213,8 @@ func assemble(ctx context.Context, cfg config.Config, db *store.Store, key []byt
 	var app *handlers.App
 	list, err := features(ctx, deps, cfg, parts{
 		jobs: func() *scheduler.Scheduler { return jobs }, kf: kf, watch: w, remove: remover(cfg, calls),
-		command: func(text string) bool { _, _, ok := app.Engine.Router.Find(text); return ok },
+		command:  func(text string) bool { _, _, ok := app.Engine.Router.Find(text); return ok },
+		approved: func() map[string]handlers.Approved { return app.Approved },
 	})
 	if err != nil {
 		return nil, err

@@ -34,6 +34,7 @@ type Feature struct {
 	Public   []portal.Page  // no sign-in
 	API      []api.Route
 	Personal Personal
+	Approved map[string]Approved // by Outgoing.Kind: goes on with texts of this feature that had to wait
 }
 
 // Personal is how a feature gives a member their data, and forgets them.
@@ -50,6 +51,9 @@ type Deps struct {
 	Zone  *time.Location
 	Log   *slog.Logger
 	Probe func(bot.Point) // for crash tests; nil otherwise
+
+	// Clear says whether a text may go out. Features call it by Clears.
+	Clear func(ctx context.Context, tx *store.Tx, o Outgoing) (Clearance, error)
 }
 
 // An App is all features together.
@@ -60,13 +64,15 @@ type App struct {
 	Portal  []portal.Page
 	Public  []portal.Page
 	API     []api.Route
+
+	Approved map[string]Approved
 }
 
 // Register puts features together. It returns an error that names every clash:
-// two features of one name, two commands of one word. Pages, routes and jobs
-// are checked by their frames.
+// two features of one name, two commands of one word, two for one kind of
+// outgoing texts. Pages, routes and jobs are checked by their frames.
 func Register(d Deps, features []Feature) (*App, error) {
-	var app App
+	app := App{Approved: map[string]Approved{}}
 	var errs []error
 	var commands []bot.Command
 	engine := bot.EngineConfig{Store: d.Store, Now: d.Now, Log: d.Log, Probe: d.Probe}
@@ -92,6 +98,12 @@ func Register(d Deps, features []Feature) (*App, error) {
 		app.Portal = append(app.Portal, f.Portal...)
 		app.Public = append(app.Public, f.Public...)
 		app.API = append(app.API, f.API...)
+		for kind, approved := range f.Approved {
+			if app.Approved[kind] != nil {
+				errs = append(errs, fmt.Errorf("feature %s: another one goes on with texts of the kind %q", f.Name, kind))
+			}
+			app.Approved[kind] = approved
+		}
 	}
 	var err error
 	if engine.Router, err = bot.NewRouter(commands); err != nil {

@@ -80,15 +80,18 @@ func (tx *Tx) SetNewsFeed(ctx context.Context, f NewsFeed) error {
 	return nil
 }
 
-// AddNewsItem stores an item and reports whether it is new: false means that
-// there is one with its FeedKey.
-func (tx *Tx) AddNewsItem(ctx context.Context, n NewsItem) (bool, error) {
+// AddNewsItem stores an item and returns its number: 0 means that there is one
+// with its FeedKey.
+func (tx *Tx) AddNewsItem(ctx context.Context, n NewsItem) (id int64, err error) {
 	n.ID, n.SeenAt, n.CreatedAt = 0, moment(n.SeenAt), moment(n.CreatedAt)
 	added, err := tx.insert(ctx, &n)
 	if err != nil {
-		return false, fmt.Errorf("add news item: %w", err)
+		return 0, fmt.Errorf("add news item: %w", err)
 	}
-	return added == 1, nil
+	if added == 0 {
+		return 0, nil
+	}
+	return n.ID, nil
 }
 
 // SeeNewsItems notes that feeds still hold the items with these keys.

@@ -33,9 +33,9 @@ func TestNewsItems(t *testing.T) {
 		written.OperatorID = 7
 		update(t, db, func(tx *store.Tx) error {
 			for i, n := range []store.NewsItem{fed, written, newsItem(1, "2026-11-23", "明天"), newsItem(2, "2026-11-22", "别家"), newsItem(0, "2026-11-19", "旧的"), fed} {
-				fresh, err := tx.AddNewsItem(tx.Context(), n)
-				if err != nil || fresh != (i < 5) {
-					t.Errorf("AddNewsItem %d = %t, %v", i, fresh, err)
+				id, err := tx.AddNewsItem(tx.Context(), n)
+				if err != nil || (id != 0) != (i < 5) {
+					t.Errorf("AddNewsItem %d = %d, %v", i, id, err)
 				}
 			}
 			return nil

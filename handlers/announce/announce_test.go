@@ -1,6 +1,7 @@
 package announce
 
 import (
+	"errors"
 	"log/slog"
 	"net/url"
 	"slices"
@@ -11,6 +12,8 @@ import (
 	"qunbot/bot"
 	"qunbot/bot/bottest"
 	"qunbot/handlers"
+	"qunbot/handlers/moderation"
+	"qunbot/handlers/review"
 	"qunbot/store"
 	"qunbot/store/storetest"
 	"qunbot/web/console"
@@ -47,14 +50,17 @@ func fill(t *testing.T, db *store.Store) {
 	}
 }
 
+// deps returns what the feature works with, with the words of moderation: 刷单.
 func deps(t *testing.T, db *store.Store, clock func() time.Time) handlers.Deps {
 	t.Helper()
-	words, err := wordfilter.New([]wordfilter.Word{{Text: "刷单"}}, wordfilter.Options{})
+	err := db.Update(t.Context(), func(tx *store.Tx) error {
+		return tx.AddWords(tx.Context(), []store.SensitiveWord{{Text: "刷单", Folded: "刷单", Level: store.LevelWarn}, {Text: "代购", Folded: "代购", Level: store.LevelRemind}})
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	d := handlers.Deps{Store: db, Words: wordfilter.NewHolder(), Now: clock, Zone: db.Zone(), Log: slog.New(slog.DiscardHandler)}
-	d.Words.Swap(&wordfilter.Set{Base: words})
+	d.Clear = review.Clear(d, review.Config{Held: moderation.NewFilter(d).Held})
 	return d
 }
 
@@ -193,14 +199,81 @@ func TestConsole(t *testing.T) {
 		t.Errorf("audits = %q, want one", got)
 	}
 	for problem, form := range map[string][]string{
-		"写上要说的话。":   {"text", " ", "group", "1"},
-		"含有敏感词“刷单”": {"text", "招聘刷单员", "group", "1"},
-		"还没有选能发的群":  {"text", "今晚抽奖", "group", "2"},
-		"太长了":       {"text", strings.Repeat("字", 683), "group", "1"},
+		"写上要说的话。":  {"text", " ", "group", "1"},
+		"还没有选能发的群": {"text", "今晚抽奖", "group", "2"},
+		"太长了":      {"text", strings.Repeat("字", 683), "group", "1"},
 	} {
 		b.Holds("problem", b.Post(422, "/console/monthly/announce", form...), problem)
 	}
 	if got := posts(t, db); len(got) != 2 {
 		t.Errorf("posts = %q, want none more", got)
 	}
+	b.Holds("a word", b.Get("/console/monthly/announce?"+url.Values{"text": {"招聘刷单员"}, "group": {"1"}}.Encode()), "有敏感词“刷单”（警告，原文），发布后要等")
+}
+
+// A text with a sensitive word waits, with the groups it is for, and is posted
+// as it is when somebody approves it: into those that can be posted to by then.
+func TestWaits(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.Store) {
+		fill(t, db)
+		d := deps(t, db, func() time.Time { return now })
+		f := &feature{d}
+		feature := New(d)
+		var waiting store.Approval
+		update := func(fn func(tx *store.Tx) error) {
+			t.Helper()
+			if err := db.Update(t.Context(), fn); err != nil {
+				t.Fatal(err)
+			}
+		}
+		update(func(tx *store.Tx) error {
+			groups, err := tx.Groups(tx.Context())
+			if err != nil {
+				return err
+			}
+			chosen := []store.Group{groups[0], groups[2]}
+			for range 2 { // a second try of the same order asks nobody again
+				waits, err := f.place(tx.Context(), tx, order{text: "招聘刷单员", groups: chosen, key: "one", author: 7, at: now})
+				waiting = store.Approval(waits)
+				if err != nil || waiting.State != store.Waiting || waiting.AuthorID != 7 || !waiting.ExpiresAt.Equal(now.Add(lifetime)) {
+					t.Errorf("place = %+v, %v, want it to wait for a day", waiting, err)
+				}
+			}
+			waits, err := f.place(tx.Context(), tx, order{text: "海外代购专场", groups: chosen[:1], key: "two", author: 7, at: now})
+			if err != nil || waits.ID != 0 {
+				t.Errorf("place = %+v, %v, want a word that only reminds to keep nothing back", waits, err)
+			}
+			n, err := tx.CountApprovals(tx.Context(), store.ApprovalFilter{})
+			if n != 1 {
+				t.Errorf("%d approvals, want one", n)
+			}
+			return err
+		})
+		if got, want := posts(t, db), []string{"webhook/1 海外代购专场"}; !slices.Equal(got, want) {
+			t.Errorf("posts = %q, want %q", got, want)
+		}
+		update(func(tx *store.Tx) error {
+			if err := tx.SetWebhook(tx.Context(), 3, "", now); err != nil {
+				return err
+			}
+			done, err := feature.Approved[item](tx.Context(), tx, waiting, now.Add(time.Hour))
+			if err != nil || done != "马上发到 1 个群，另有 1 个现在发不了。" {
+				t.Errorf("approved = %q, %v", done, err)
+			}
+			return err
+		})
+		if got, want := posts(t, db), []string{"webhook/1 海外代购专场", "webhook/1 招聘刷单员"}; !slices.Equal(got, want) {
+			t.Errorf("posts = %q, want %q", got, want)
+		}
+		update(func(tx *store.Tx) error {
+			if err := tx.SetWebhook(tx.Context(), 1, "", now); err != nil {
+				return err
+			}
+			_, err := feature.Approved[item](tx.Context(), tx, waiting, now.Add(time.Hour))
+			if _, void := errors.AsType[handlers.Void](err); !void {
+				t.Errorf("approved without a webhook = %v, want it to be void", err)
+			}
+			return nil
+		})
+	})
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"qunbot/handlers"
 	"qunbot/store"
 	"qunbot/web/console"
 )
@@ -30,8 +31,9 @@ type pageData struct {
 	Malls   []mallBoxes
 	Preview string
 	Problem string
-	Chosen  int // places to post to
-	Skipped int // chosen groups that cannot be posted to
+	Hits    string // sensitive words: it will wait for a second person
+	Chosen  int    // places to post to
+	Skipped int    // chosen groups that cannot be posted to
 	Limit   int
 	Posts   []postRow
 }
@@ -80,9 +82,6 @@ func (f *feature) load(ctx context.Context, tx *store.Tx, v console.Visit) (any,
 		c = choiceOf(v.Form)
 	}
 	data := pageData{May: v.Operator.Role.Covers(store.Staff), Limit: maxPost, Fields: v.Fields("text", c.text), Preview: c.text}
-	if c.text != "" {
-		data.Problem = f.checkText(c.text, 0)
-	}
 	malls, groups, err := mallsAndGroups(ctx, tx)
 	if err != nil {
 		return nil, err
@@ -105,6 +104,17 @@ func (f *feature) load(ctx context.Context, tx *store.Tx, v console.Visit) (any,
 	}
 	chosen, skipped := choose(groups, c)
 	data.Chosen, data.Skipped = len(chosen), skipped
+	if data.Problem = checkLength(c.text); data.Problem == "" && c.text != "" {
+		var ids []int64
+		for _, g := range chosen {
+			ids = append(ids, g.ID)
+		}
+		clear, err := f.Clears(ctx, tx, handlers.Outgoing{Kind: item, Object: "preview", Text: c.text, Groups: ids})
+		if err != nil {
+			return nil, err
+		}
+		data.Hits = clear.Hits
+	}
 	data.Posts, err = f.posts(ctx, tx, groups)
 	return data, err
 }
@@ -167,7 +177,7 @@ func (f *feature) post(ctx context.Context, tx *store.Tx, v console.Visit) (cons
 	if c.text == "" {
 		return fail("text", "写上要说的话。")
 	}
-	if problem := f.checkText(c.text, 0); problem != "" {
+	if problem := checkLength(c.text); problem != "" {
 		return fail("text", problem)
 	}
 	_, groups, err := mallsAndGroups(ctx, tx)
@@ -178,19 +188,22 @@ func (f *feature) post(ctx context.Context, tx *store.Tx, v console.Visit) (cons
 	if len(chosen) == 0 {
 		return fail("", "还没有选能发的群：勾上至少一个有消息推送机器人的群。")
 	}
+	// The frame runs a form once, so its operator and time name it.
+	wanted := order{text: c.text, groups: chosen, key: store.Key("announce", "console", v.Operator.ID, v.Now.UnixNano()), author: v.Operator.ID, at: v.Now}
+	waits, err := f.place(ctx, tx, wanted)
+	if err != nil {
+		return console.Result{}, err
+	}
 	var ids []int64
 	for _, g := range chosen {
-		if problem := f.checkText(c.text, g.ID); problem != "" {
-			return fail("text", "“"+nameOf(g)+"”："+problem)
-		}
-		// The frame runs a form once, so its operator and time name it.
-		if err := push(ctx, tx, g, c.text, store.Key("announce", "console", v.Operator.ID, v.Now.UnixNano(), g.ID), v.Now); err != nil {
-			return console.Result{}, err
-		}
 		ids = append(ids, g.ID)
 	}
-	return console.Result{
-		Object: fmt.Sprintf("%d groups", len(ids)), Detail: fmt.Sprintf("groups %v: %s", ids, c.text),
+	done := console.Result{
+		Object: fmt.Sprintf("%d groups", len(ids)), Detail: fmt.Sprintf("groups %v: %s%s", ids, c.text, waits.note()),
 		Redirect: "/console/monthly/announce", Message: fmt.Sprintf("好，马上发到 %d 个群。", len(ids)),
-	}, nil
+	}
+	if waits.ID != 0 {
+		done.Message = fmt.Sprintf("里面有敏感词（%s），还没有发。要另一位经理在“待审”里看过，24 小时内有效：#%d。", waits.Hits, waits.ID)
+	}
+	return done, nil
 }

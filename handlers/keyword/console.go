@@ -441,6 +441,9 @@ func (f *feature) create(ctx context.Context, tx *store.Tx, v console.Visit) (co
 	if err != nil {
 		return console.Result{}, invalid(err)
 	}
+	if waits, done, err := f.wait(ctx, tx, v, change{New: r}); waits || err != nil {
+		return done, err
+	}
 	r, err = tx.AddKeywordRule(ctx, r)
 	return f.stored(ctx, tx, r, err, "已添加，现在就开始回答。")
 }
@@ -462,10 +465,29 @@ func (f *feature) change(ctx context.Context, tx *store.Tx, v console.Visit) (co
 		}
 		return done, err
 	}
+	old := r
 	if r, err = f.read(ctx, tx, v, r); err != nil {
 		return console.Result{}, invalid(err)
 	}
+	if waits, done, err := f.wait(ctx, tx, v, change{&old, r}); waits || err != nil {
+		return done, err
+	}
 	return f.stored(ctx, tx, r, tx.SetKeywordRule(ctx, r), "已保存，下一句话起生效。")
+}
+
+// wait lets a change wait for a second person if its replies hold a sensitive
+// word, and says so.
+func (f *feature) wait(ctx context.Context, tx *store.Tx, v console.Visit, c change) (waits bool, done console.Result, err error) {
+	// The frame runs a form once, so its operator and time name it.
+	clearance, err := f.asked(ctx, tx, c, store.Key("keyword", "console", v.Operator.ID, v.Now.UnixNano()), v.Operator.ID, v.Now)
+	if err != nil || clearance.Free() {
+		return false, done, err
+	}
+	id := clearance.Approval.ID
+	return true, console.Result{
+		Object: fmt.Sprintf("approval %d", id), Detail: "等第二个人通过：" + describe(c.New), Redirect: listPath,
+		Message: fmt.Sprintf("回复里有敏感词（%s），还没有生效。要另一位经理在“待审”里看过：#%d。", clearance.Hits, id),
+	}, nil
 }
 
 // stored ends a change of r that returned err.

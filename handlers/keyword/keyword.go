@@ -5,6 +5,9 @@
 // then a group's own before one for all groups, then an exact one before one
 // that is contained before a regexp, then the longest, then the oldest. The
 // decision log names it, and says what it was preferred to and why.
+//
+// A rule whose replies hold a sensitive word is stored only when a second person
+// has approved them.
 package keyword
 
 import (
@@ -41,7 +44,8 @@ func New(d handlers.Deps) handlers.Feature {
 			Words: []string{"/关键词"}, Usage: "添加 <词> => <回复> | 删除 <词> | 列表",
 			Help: "听到什么词，就回答什么", Role: store.Staff, Handle: f.operate,
 		}},
-		Console: []console.Page{f.listPage(), f.newPage(), f.rulePage()},
+		Console:  []console.Page{f.listPage(), f.newPage(), f.rulePage()},
+		Approved: map[string]handlers.Approved{kind: f.approved},
 	}
 }
 

@@ -1,6 +1,8 @@
 package keyword
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -11,14 +13,19 @@ import (
 	"qunbot/bot"
 	"qunbot/bot/bottest"
 	"qunbot/handlers"
+	"qunbot/handlers/moderation"
+	"qunbot/handlers/review"
 	"qunbot/store"
 	"qunbot/store/storetest"
+	"qunbot/wordfilter"
 )
 
 func TestMain(m *testing.M) { storetest.Main(m) }
 
 func deps(db *store.Store, now func() time.Time) handlers.Deps {
-	return handlers.Deps{Store: db, Now: now, Zone: db.Zone(), Log: slog.New(slog.DiscardHandler)}
+	d := handlers.Deps{Store: db, Words: wordfilter.NewHolder(), Now: now, Zone: db.Zone(), Log: slog.New(slog.DiscardHandler)}
+	d.Clear = review.Clear(d, review.Config{Held: moderation.NewFilter(d).Held})
+	return d
 }
 
 func engine(t *testing.T, db *store.Store, now func() time.Time) *bot.Engine {
@@ -262,4 +269,88 @@ func BenchmarkUnanswered10000Rules(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
+}
+
+// A rule whose replies hold a sensitive word is stored when somebody approves
+// it, unless it would not be as it was asked for any more.
+func TestWaits(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.Store) {
+		d := deps(db, func() time.Time { return noon })
+		f := &feature{Deps: d}
+		update := func(fn func(ctx context.Context, tx *store.Tx) error) {
+			t.Helper()
+			if err := db.Update(t.Context(), func(tx *store.Tx) error { return fn(tx.Context(), tx) }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		asks := 0
+		ask := func(c change) (waits store.Approval) {
+			t.Helper()
+			asks++
+			update(func(ctx context.Context, tx *store.Tx) error {
+				clearance, err := f.asked(ctx, tx, c, store.Key("ask", asks), 7, noon)
+				waits = clearance.Approval
+				return err
+			})
+			return waits
+		}
+		approve := func(a store.Approval) (done string, void bool) {
+			t.Helper()
+			update(func(ctx context.Context, tx *store.Tx) (err error) {
+				done, err = f.approved(ctx, tx, a, noon.Add(time.Hour))
+				if v, is := errors.AsType[handlers.Void](err); is {
+					done, void, err = string(v), true, nil
+				}
+				return err
+			})
+			return done, void
+		}
+		rules := func() (list []store.KeywordRule) {
+			update(func(ctx context.Context, tx *store.Tx) (err error) {
+				list, err = tx.KeywordRules(ctx, store.KeywordFilter{Limit: 10})
+				return err
+			})
+			return list
+		}
+		update(func(ctx context.Context, tx *store.Tx) error {
+			return tx.AddWords(ctx, []store.SensitiveWord{{Text: "刷单", Folded: "刷单", Level: store.LevelWarn}, {GroupID: 5, Text: "剧透", Folded: "剧透", Level: store.LevelWarn}})
+		})
+		fresh := store.KeywordRule{Kind: store.KeywordContains, Pattern: "兼职", Replies: []string{"没有兼职", "刷单是骗局"}, Enabled: true}
+		if waits := ask(change{New: store.KeywordRule{GroupID: 4, Kind: store.KeywordContains, Pattern: "结局", Replies: []string{"不剧透"}}}); waits.ID != 0 {
+			t.Errorf("a word of another group makes it wait: %+v", waits)
+		}
+		if waits := ask(change{New: store.KeywordRule{Kind: store.KeywordContains, Pattern: "结局", Replies: []string{"不剧透"}}}); waits.ID == 0 {
+			t.Error("a word of one group does not make a rule for all groups wait")
+		}
+		one, two := ask(change{New: fresh}), ask(change{New: fresh})
+		if one.ID == 0 || one.ID == two.ID || one.Text != "没有兼职\n---\n刷单是骗局" || len(rules()) != 0 {
+			t.Fatalf("asked = %+v and %+v with rules %v, want two that wait and no rule", one, two, rules())
+		}
+		if done, void := approve(one); void || !strings.Contains(done, "已生效") {
+			t.Errorf("approved = %q, %t", done, void)
+		}
+		if done, void := approve(two); !void || !strings.Contains(done, "已经有一条了") {
+			t.Errorf("the same rule approved again = %q, %t, want it to be void", done, void)
+		}
+		stored := rules()
+		if len(stored) != 1 || stored[0].Replies[1] != "刷单是骗局" || stored[0].Folded != "兼职" || !stored[0].Enabled {
+			t.Fatalf("rules = %+v, want the approved one", stored)
+		}
+		changed := stored[0]
+		changed.Priority = 5
+		if waits := ask(change{&stored[0], changed}); waits.ID != 0 {
+			t.Errorf("a change that leaves the replies alone waits: %+v", waits)
+		}
+		changed.Replies = []string{"刷单都是骗局"}
+		one, two = ask(change{&stored[0], changed}), ask(change{&stored[0], changed})
+		if done, void := approve(one); void {
+			t.Errorf("approved = %q, void", done)
+		}
+		if got := rules(); len(got) != 1 || got[0].Replies[0] != "刷单都是骗局" || got[0].Priority != 5 {
+			t.Errorf("rules = %+v, want the change", got)
+		}
+		if done, void := approve(two); !void || !strings.Contains(done, "后来又改过") {
+			t.Errorf("a change of what was changed since = %q, %t, want it to be void", done, void)
+		}
+	})
 }

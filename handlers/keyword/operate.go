@@ -125,6 +125,15 @@ func (f *feature) add(ctx context.Context, tx *store.Tx, m bot.Message, o order)
 	if err != nil {
 		return "", err
 	}
+	c, err := f.asked(ctx, tx, change{New: r}, store.Key("keyword", m.Key), m.Operator.ID, m.SentAt)
+	if err != nil {
+		return "", err
+	}
+	if !c.Free() {
+		return fmt.Sprintf("回复里有敏感词，还没有添加。要另一位经理看过：后台“待审” #%d。", c.Approval.ID), tx.AddAudit(ctx, store.Audit{
+			OperatorID: m.Operator.ID, Action: "/关键词 添加", Object: fmt.Sprintf("approval %d", c.Approval.ID), Detail: "等第二个人通过：" + describe(r), At: f.Now(),
+		})
+	}
 	r, err = tx.AddKeywordRule(ctx, r)
 	if errors.Is(err, store.ErrExists) { // another replica was quicker
 		return "", refuse("", "刚刚有人添加了同样的词。")

@@ -4,8 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -107,27 +108,34 @@ func (f *Filter) Scan(ctx context.Context, tx *store.Tx, group int64, text strin
 	return c.set.For(GroupKey(group)).Scan(text, nil), nil
 }
 
-// Check says, for operators, why text must not be sent to a group (0: to any),
-// or returns an empty text if it may. Words that only call for a reminder do
-// not keep a text back.
-func (f *Filter) Check(ctx context.Context, tx *store.Tx, group int64, text string) (problem string, err error) {
-	hits, err := f.Scan(ctx, tx, group, text)
+// Held names, for operators, the words for which text must not be sent to
+// groups as it is; no groups stands for every group and 1:1 chats. Words that
+// only call for a reminder do not keep a text back.
+func (f *Filter) Held(ctx context.Context, tx *store.Tx, groups []int64, text string) ([]string, error) {
+	c, err := f.compiled(ctx, tx)
 	if err != nil {
-		return "", err
+		return nil, err
+	}
+	set := c.set
+	var matchers []*wordfilter.Matcher
+	for _, g := range groups {
+		if m := set.For(GroupKey(g)); !slices.Contains(matchers, m) {
+			matchers = append(matchers, m)
+		}
+	}
+	if len(groups) == 0 {
+		matchers = append(slices.Collect(maps.Values(set.Groups)), set.Base)
 	}
 	var words []string
-	seen := map[string]bool{}
-	for _, h := range hits {
-		if h.Word.Level == wordfilter.Remind || seen[h.Word.Text] {
-			continue
+	for _, m := range matchers {
+		for _, h := range m.Scan(text, nil) {
+			if word := describeHit(h, h.How.String()); h.Word.Level != wordfilter.Remind && !slices.Contains(words, word) {
+				words = append(words, word)
+			}
 		}
-		seen[h.Word.Text] = true
-		words = append(words, describeHit(h, h.How.String()))
 	}
-	if len(words) == 0 {
-		return "", nil
-	}
-	return "内容里有敏感词：" + strings.Join(words, "、") + "。请改一改再发。", nil
+	slices.Sort(words) // matchers come in any order
+	return words, nil
 }
 
 // describeHit names a word that was found, with what is known about it. It

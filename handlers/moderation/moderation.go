@@ -95,7 +95,7 @@ const tallySetting = "moderation.rules"
 // hear returns what rules need to know of a message, and which it meets.
 func (f *feature) hear(ctx context.Context, tx *store.Tx, m bot.Message) (met []finding, err error) {
 	c, err := f.Filter.compiled(ctx, tx)
-	if err != nil || len(c.book.rules) == 0 || m.Event != "" {
+	if err != nil || len(c.book.rules) == 0 || m.Event != "" || m.Private() && isAppeal(m.Text) {
 		return nil, err
 	}
 	s := said{text: m.Text, images: m.Images, card: m.Card, group: m.Group.ID, staff: m.Operator.ID != 0, at: m.SentAt, zone: f.Zone}
@@ -364,7 +364,7 @@ func (f *feature) answer(m bot.Message, t tally, v verdict, s store.Strike, unti
 	if until.IsZero() {
 		return b.String() + "。" + next(v.lead.Rule, s.Number)
 	}
-	fmt.Fprintf(&b, "，到 %s 为止不能得积分，也不能参加抽奖。觉得冤枉，请告诉群主。", f.moment(until))
+	fmt.Fprintf(&b, "，到 %s 为止不能得积分，也不能参加抽奖。觉得冤枉，私聊我说“申诉”。", f.moment(until))
 	return b.String()
 }
 

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"time"
 
-	"qunbot/ledger"
 	"qunbot/store"
 	"qunbot/web/console"
 )
@@ -258,24 +257,16 @@ func (f *feature) mend(ctx context.Context, tx *store.Tx, v console.Visit) (cons
 	return console.Result{}, console.Invalid("", "没有这个操作。")
 }
 
-// undo makes a strike not count, gives back what it cost and lifts its
-// suspension. Later strikes keep what they led to.
+// undo undoes a strike for an operator and says what came of it.
 func (f *feature) undo(ctx context.Context, tx *store.Tx, s store.StrikeRow, v console.Visit) (message string, err error) {
-	undone, err := tx.UndoStrike(ctx, s.ID, v.Operator.ID, v.Now)
-	if err != nil {
-		return "", err
-	}
-	if !undone {
-		return "", console.Invalid("", "这次违规已经撤销过了。")
+	points, lifted, undone, err := Undo(ctx, tx, s.ID, v.Operator.ID, v.Now)
+	if err == nil && !undone {
+		err = console.Invalid("", "这次违规已经撤销过了。")
 	}
 	message = "已撤销，不再算违规。"
-	if s.Points > 0 {
-		if _, err := ledger.Return(ctx, tx, spendKey(s.Strike), "违规撤销，退回扣分", v.Now); err != nil {
-			return "", err
-		}
-		message += fmt.Sprintf("退回 %d 分。", s.Points)
+	if points > 0 {
+		message += fmt.Sprintf("退回 %d 分。", points)
 	}
-	lifted, err := tx.LiftSuspension(ctx, s.ID, v.Operator.ID, v.Now)
 	if lifted {
 		message += "停用也解除了。"
 	}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"qunbot/handlers"
 	"qunbot/store"
 	"qunbot/web/console"
 )
@@ -110,7 +111,8 @@ func (f *feature) load(ctx context.Context, tx *store.Tx, v console.Visit) (any,
 	if due.IsZero() {
 		due = v.Now
 	}
-	err = f.preview(ctx, tx, &data, typed.Text, due)
+	t.Text = typed.Text
+	err = f.preview(ctx, tx, &data, t, targets, due)
 	return data, err
 }
 
@@ -132,8 +134,8 @@ func posted(history []store.MonthlyPost, month string) bool {
 	return false
 }
 
-// preview fills the text in with the values of today.
-func (f *feature) preview(ctx context.Context, tx *store.Tx, data *pageData, text string, due time.Time) error {
+// preview fills the text in with the values of when it is due.
+func (f *feature) preview(ctx context.Context, tx *store.Tx, data *pageData, t store.MonthlyText, targets []store.Group, due time.Time) error {
 	v, err := f.values(ctx, tx, data.Mall, due)
 	if err != nil {
 		return err
@@ -141,13 +143,13 @@ func (f *feature) preview(ctx context.Context, tx *store.Tx, data *pageData, tex
 	for _, p := range placeholders {
 		data.Placeholders = append(data.Placeholders, shownPlaceholder{p, "{{." + p.Name + "}}", v[p.Name]})
 	}
-	data.Preview, err = render(text, v)
-	if err != nil {
+	if data.Preview, err = render(t.Text, v); err != nil {
 		data.Problem = err.Error()
-	} else if word := f.hit(0, data.Preview); word != "" {
-		data.Problem = "含有敏感词“" + word + "”，不会发"
+		return nil
 	}
-	return nil
+	c, err := f.cleared(ctx, tx, data.Mall, t, data.Preview, targets, due, false)
+	data.Problem = c.Problem()
+	return err
 }
 
 // An input is what the form holds.
@@ -199,7 +201,11 @@ func (f *feature) save(ctx context.Context, tx *store.Tx, v console.Visit) (cons
 	if !old.Enabled || t.DayOfMonth != old.DayOfMonth || t.Hour != old.Hour || t.Minute != old.Minute {
 		t.Since = v.Now
 	}
-	next := nextDue(t, v.Now, f.Zone)
+	history, err := tx.MonthlyPosts(ctx, id, historyMonths)
+	if err != nil {
+		return fail(err)
+	}
+	next := f.next(t, history, v.Now)
 	vals, err := f.values(ctx, tx, mall, next)
 	if err != nil {
 		return fail(err)
@@ -208,16 +214,25 @@ func (f *feature) save(ctx context.Context, tx *store.Tx, v console.Visit) (cons
 	if err != nil {
 		return fail(console.Invalid("text", err.Error()))
 	}
-	if word := f.hit(0, filled); word != "" {
-		return fail(console.Invalid("text", "含有敏感词“"+word+"”，不能发。请换个说法。"))
+	targets, err := f.targets(ctx, tx, id)
+	if err != nil {
+		return fail(err)
 	}
-	history, err := tx.MonthlyPosts(ctx, id, historyMonths)
+	if t.Text != old.Text {
+		if _, err := tx.ExpireApprovalsOf(ctx, kind, objectOf(id), "", handlers.Edited, v.Now); err != nil {
+			return fail(err)
+		}
+	}
+	c, err := f.cleared(ctx, tx, mall, t, filled, targets, next, t.Enabled)
 	if err != nil {
 		return fail(err)
 	}
 	message := "已保存，现在不会自动发。"
 	if t.Enabled {
-		message = "已保存。下一次：" + f.next(t, history, v.Now).In(f.Zone).Format("2006年1月2日 15:04") + "。"
+		message = "已保存。下一次：" + next.In(f.Zone).Format("2006年1月2日 15:04") + "。"
+	}
+	if problem := c.Problem(); problem != "" {
+		message += "不过" + problem + "。"
 	}
 	return console.Result{
 		Object:   "monthly text of mall " + strconv.FormatInt(id, 10),

@@ -50,5 +50,15 @@ func TestConsole(t *testing.T) {
 		b.Holds("posted", get(nil), "已发", "1 个群", "下一次 ", "2026-11-15 13:00")
 		b.Holds("another text", save(200, "{{.Month}}再来", "20", "13:00", "on"), "下一次：2026年11月20日 13:00。")
 		b.Holds("turned off", save(200, "{{.Month}}再来", "20", "13:00", "off"), "现在不会自动发。")
+		w.words("刷单")
+		b.Holds("a word", save(200, "{{.Month}}刷单", "20", "13:00", "on"), "下一次：2026年11月20日 13:00。不过含有敏感词“刷单”（警告，原文），在“待审”里等第二个人通过")
+		b.Holds("another word", save(200, "{{.Month}}刷单游戏", "20", "13:00", "on"), "等第二个人通过")
+		w.update(func(tx *store.Tx) error {
+			list, err := tx.Approvals(tx.Context(), store.ApprovalFilter{Limit: 9})
+			if len(list) != 2 || list[1].State != store.Expired || list[0].State != store.Waiting || list[0].Text != "11月刷单游戏" || list[0].AuthorID == 0 {
+				t.Errorf("approvals = %+v, want the changed text to wait in place of the one before", list)
+			}
+			return err
+		})
 	})
 }

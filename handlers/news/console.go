@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
 	"unicode/utf8"
 
+	"qunbot/handlers"
 	"qunbot/scheduler"
 	"qunbot/store"
 	"qunbot/web/console"
@@ -71,6 +73,7 @@ type feedRow struct {
 type itemRow struct {
 	store.NewsItem
 	State, Word string // for the function state
+	Why         string // what of it; may be empty
 	Mall        string // empty: every mall
 	MayHide     bool
 	MayEdit     bool
@@ -108,7 +111,7 @@ func (f *feature) overview(ctx context.Context, tx *store.Tx, v console.Visit) (
 	if data.Day = store.DayOf(data.Due, f.Zone); data.Due.IsZero() {
 		data.Day = today.Add(1)
 	}
-	o, err := f.offer(ctx, tx, data.Mall.ID, data.Day)
+	o, err := f.offer(ctx, tx, data.Mall.ID, targets[data.Mall.ID], data.Day, false)
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +124,7 @@ func (f *feature) overview(ctx context.Context, tx *store.Tx, v console.Visit) (
 	if data.Feeds, err = f.feedRows(ctx, tx); err != nil {
 		return nil, err
 	}
-	data.Items, err = f.itemRows(ctx, tx, v, malls, today)
+	data.Items, err = f.itemRows(ctx, tx, v, malls, targets, today)
 	return data, err
 }
 
@@ -179,7 +182,7 @@ func (f *feature) feedRows(ctx context.Context, tx *store.Tx) ([]feedRow, error)
 	return rows, nil
 }
 
-func (f *feature) itemRows(ctx context.Context, tx *store.Tx, v console.Visit, malls []store.Mall, today store.Day) (console.Rows[itemRow], error) {
+func (f *feature) itemRows(ctx context.Context, tx *store.Tx, v console.Visit, malls []store.Mall, targets map[int64][]target, today store.Day) (console.Rows[itemRow], error) {
 	none := console.Rows[itemRow]{}
 	list, err := tx.NewsItems(ctx, v.Before, v.Limit)
 	if err != nil {
@@ -200,7 +203,10 @@ func (f *feature) itemRows(ctx context.Context, tx *store.Tx, v console.Visit, m
 	rows := make([]itemRow, len(list))
 	for i, n := range list {
 		r := itemRow{NewsItem: n, Mall: names[n.MallID]}
-		word := f.hit(0, n.Text)
+		c, err := f.cleared(ctx, tx, n, groupsOf(reached(targets, n.MallID)), false)
+		if err != nil {
+			return none, err
+		}
 		_, posted := sent[n.ID]
 		over := n.Day < today.Add(1-freshDays)
 		switch {
@@ -208,10 +214,12 @@ func (f *feature) itemRows(ctx context.Context, tx *store.Tx, v console.Visit, m
 			r.State, r.Word = "good", "已发 "+string(sent[n.ID][5:])
 		case n.Hidden:
 			r.State, r.Word = "quiet", "不发"
-		case word != "":
-			r.State, r.Word = "bad", "含“"+word+"”，不会发"
 		case over:
 			r.State, r.Word = "quiet", "过期没发"
+		case c.Approval.State == store.Refused:
+			r.State, r.Word = "bad", "没有通过"
+		case !c.Free():
+			r.State, r.Word, r.Why = "bad", "等第二个人通过", c.Hits
 		case n.Day > today:
 			r.State, r.Word = "warn", "等到 "+string(n.Day[5:])
 		default:
@@ -236,7 +244,21 @@ func (f *feature) hide(ctx context.Context, tx *store.Tx, v console.Visit) (cons
 	if hidden {
 		message = "这条不会发了。"
 	}
-	return console.Result{Object: fmt.Sprintf("news item %d", id), Detail: v.Value("do"), Message: message}, tx.HideNewsItem(ctx, id, hidden)
+	done := console.Result{Object: fmt.Sprintf("news item %d", id), Detail: v.Value("do"), Message: message}
+	if err := tx.HideNewsItem(ctx, id, hidden); err != nil || !hidden {
+		return done, err
+	}
+	_, err = tx.ExpireApprovalsOf(ctx, kind, objectOf(id), "", "运营决定不发了。", v.Now)
+	return done, err
+}
+
+// reached returns the groups that items of a mall go to; 0: those of every mall
+// and of none.
+func reached(targets map[int64][]target, mall int64) []target {
+	if mall != 0 {
+		return targets[mall]
+	}
+	return slices.Concat(slices.Collect(maps.Values(targets))...)
 }
 
 // everyMall is the choice of all malls.
@@ -321,11 +343,27 @@ func (f *feature) write(ctx context.Context, tx *store.Tx, v console.Visit) (con
 	}
 	result := console.Result{Object: "news item", Detail: fmt.Sprintf("mall %d, %s: %s %s", item.MallID, item.Day, item.Text, item.Link),
 		Redirect: "/console/news?mall=" + strconv.FormatInt(item.MallID, 10), Message: "已保存。"}
+	var err error
 	if item.ID != 0 {
-		result.Object = fmt.Sprintf("news item %d", item.ID)
-		return result, tx.SetNewsItem(ctx, item)
+		if err := tx.SetNewsItem(ctx, item); err != nil {
+			return fail(err)
+		}
+		_, err = tx.ExpireApprovalsOf(ctx, kind, objectOf(item.ID), "", handlers.Edited, v.Now)
+	} else {
+		item.ID, err = tx.AddNewsItem(ctx, item)
 	}
-	_, err := tx.AddNewsItem(ctx, item)
+	if err != nil {
+		return fail(err)
+	}
+	result.Object = fmt.Sprintf("news item %d", item.ID)
+	targets, err := f.targets(ctx, tx)
+	if err != nil {
+		return fail(err)
+	}
+	c, err := f.cleared(ctx, tx, item, groupsOf(reached(targets, item.MallID)), true)
+	if problem := c.Problem(); problem != "" {
+		result.Message = "已保存，但还不会发：" + problem + "。"
+	}
 	return result, err
 }
 
@@ -338,9 +376,6 @@ func (f *feature) read(item *store.NewsItem, v console.Visit) error {
 		return console.Invalid("text", "写一句话，例如：周末一楼中庭有亲子手工，扫码报名。")
 	case utf8.RuneCountInString(text) > maxWritten:
 		return console.Invalid("text", fmt.Sprintf("现在有 %d 个字，最多 %d 个。", utf8.RuneCountInString(text), maxWritten))
-	}
-	if word := f.hit(0, item.Text); word != "" {
-		return console.Invalid("text", "含有敏感词“"+word+"”，不能发。请换个说法。")
 	}
 	item.Link = ""
 	if link := v.Value("link"); link != "" {

@@ -6,11 +6,11 @@ import (
 	"testing"
 	"time"
 
+	"qunbot/handlers"
 	"qunbot/store"
 	"qunbot/store/storetest"
 	"qunbot/web/console"
 	"qunbot/web/console/consoletest"
-	"qunbot/wordfilter"
 )
 
 // browse returns a browser of the feature's pages with an operator signed in.
@@ -29,18 +29,13 @@ func TestConsole(t *testing.T) {
 		b := browse(t, w, store.Staff)
 		b.Holds("empty", b.Get("/console/news"), "下一期还没有内容", "还没读过", "还没有资讯")
 
-		words, err := wordfilter.New([]wordfilter.Word{{Text: "刷单"}}, wordfilter.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		w.Words.Swap(&wordfilter.Set{Base: words})
+		w.words(0, "刷单")
 		w.run(w.fetch, w.now)
-		b.Holds("fetched", b.Get("/console/news"), "来自来源的", "正常", "失败 1 次", "对方回答 500", "含“刷单”，不会发", "发到 2 个群", "2 小时后")
+		b.Holds("fetched", b.Get("/console/news"), "来自来源的", "正常", "失败 1 次", "对方回答 500", "等第二个人通过", "“刷单”（警告，原文）", "发到 2 个群", "2 小时后")
 
 		for problem, form := range map[string][]string{
 			"写一句话":                          {"text", " ", "mall", "0", "day", "2026-11-22"},
 			"最多 300 个":                      {"text", strings.Repeat("字", 301), "mall", "0", "day", "2026-11-22"},
-			"含有敏感词“刷单”":                     {"text", "招聘刷单", "mall", "0", "day", "2026-11-22"},
 			"要写完整的网址":                       {"text", "好", "link", "javascript:alert(1)", "mall", "0", "day", "2026-11-22"},
 			"要在 2026-11-22 到 2027-01-21 之间": {"text", "好", "mall", "0", "day", "2026-11-21"},
 			"请从列出的商场里选一个":                   {"text", "好", "mall", "9", "day", "2026-11-22"},
@@ -59,6 +54,11 @@ func TestConsole(t *testing.T) {
 		b.Holds("on its page", b.Get("/console/news/write?id="+id), "修改资讯 "+id, "南湖的消息", "https://mall.example.com/x")
 		b.Holds("changed", b.Post(200, "/console/news/write?id="+id, "text", "改过的消息", "mall", "1", "day", "2026-11-22"), "1. 改过的消息")
 		b.Holds("a feed's own", b.Ask(404, "GET", "/console/news/write?id=1", nil), "没有这一页") // it cannot be written
+		b.Holds("a word", b.Post(200, "/console/news/write?id="+id, "text", "刷单的消息", "mall", "1", "day", "2026-11-22"), "已保存，但还不会发：含有敏感词“刷单”（警告，原文），在“待审”里等第二个人通过")
+		b.Holds("no word", b.Post(200, "/console/news/write?id="+id, "text", "改过的消息", "mall", "1", "day", "2026-11-22"), "1. 改过的消息")
+		if list := w.approvals(); len(list) != 2 || list[1].State != store.Expired || list[1].Reason != handlers.Edited || list[1].AuthorID == 0 {
+			t.Errorf("approvals = %+v, want that of the changed text to be void", list)
+		}
 		b.Holds("hidden", b.Post(200, "/console/news", "id", id, "do", "hide"), "这条不会发了", "恢复")
 		b.Holds("shown", b.Post(200, "/console/news", "id", id, "do", "show"), "这条会发", "1. 改过的消息")
 		b.Holds("groups chosen", b.Post(200, "/console/news/groups", "shown", "1", "shown", "2", "on", "2"), "已保存", "发到 1 个群")

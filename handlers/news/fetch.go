@@ -42,6 +42,9 @@ func (f *feature) fetch(ctx context.Context, _ time.Time) error {
 	if err := g.Wait(); err != nil {
 		return err
 	}
+	if err := f.askAhead(ctx); err != nil {
+		return err
+	}
 	for n := int64(pruneAtOnce); n == pruneAtOnce; {
 		err := f.Store.Update(ctx, func(tx *store.Tx) (err error) {
 			n, err = tx.PruneNews(tx.Context(), f.Now().Add(-keepItems), pruneAtOnce)
@@ -135,14 +138,14 @@ func (f *feature) add(ctx context.Context, tx *store.Tx, feed Feed, entries []en
 		if links[i] != "" {
 			seen["link "+links[i]] = true
 		}
-		fresh, err := tx.AddNewsItem(ctx, store.NewsItem{
+		id, err := tx.AddNewsItem(ctx, store.NewsItem{
 			Day: store.DayOf(now, f.Zone), FeedKey: &ids[i], LinkKey: links[i], TextKey: texts[i],
 			Source: cleanText(feed.Name, 100), Text: e.Title, Link: e.Link, SeenAt: now, CreatedAt: now,
 		})
 		if err != nil {
 			return added, err
 		}
-		if fresh {
+		if id != 0 {
 			added++
 		}
 	}

@@ -3,12 +3,14 @@
 //
 // Feeds come from the settings and are read every half hour. What is new goes
 // into one digest a mall and day, which is posted once into each of its groups
-// that operators have not turned off.
+// that operators have not turned off. An item that holds a sensitive word of one
+// of these groups waits until a second person has approved it.
 package news
 
 import (
 	"context"
 	"embed"
+	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -67,23 +69,23 @@ func newFeature(d handlers.Deps, c Config) *feature {
 	return &feature{d, c, client}
 }
 
-// hit returns the first word of the word list that stands in text, with the
-// words of one group (0: those of all groups); empty if there is none.
-func (f *feature) hit(group int64, text string) string {
-	hits := f.Words.Scan(groupKey(group), text, nil)
-	if len(hits) == 0 {
-		return ""
+// kind is what items are called where they wait for a second person.
+const kind = "news"
+
+// cleared says whether an item may be told to groups. Where ask is true and it
+// holds a sensitive word, it waits for a second person from now on.
+func (f *feature) cleared(ctx context.Context, tx *store.Tx, n store.NewsItem, groups []int64, ask bool) (handlers.Clearance, error) {
+	from := n.Source
+	if n.OperatorID != 0 {
+		from = "运营写的"
 	}
-	return hits[0].Word.Text
+	return f.Clears(ctx, tx, handlers.Outgoing{
+		Kind: kind, Object: objectOf(n.ID), Title: fmt.Sprintf("第 %d 条资讯（%s）", n.ID, from), Text: n.Text, Groups: groups,
+		Author: n.OperatorID, Link: "/console/news", Until: n.Day.Add(freshDays).Start(f.Zone), Ask: ask,
+	})
 }
 
-// groupKey is what the word filter calls a group.
-func groupKey(group int64) string {
-	if group == 0 {
-		return ""
-	}
-	return strconv.FormatInt(group, 10)
-}
+func objectOf(item int64) string { return "item " + strconv.FormatInt(item, 10) }
 
 // switches are the groups that operators turned the digest off for.
 type switches struct {

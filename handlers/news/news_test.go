@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"qunbot/handlers"
+	"qunbot/handlers/moderation"
+	"qunbot/handlers/review"
 	"qunbot/scheduler"
 	"qunbot/store"
 	"qunbot/store/storetest"
@@ -39,6 +41,7 @@ func open(t *testing.T, db *store.Store, feeds ...Feed) *world {
 	t.Helper()
 	w := &world{t: t, now: now}
 	d := handlers.Deps{Store: db, Words: wordfilter.NewHolder(), Now: func() time.Time { return w.now }, Zone: db.Zone(), Log: slog.New(slog.DiscardHandler)}
+	d.Clear = review.Clear(d, review.Config{Held: moderation.NewFilter(d).Held})
 	w.feature = newFeature(d, Config{Feeds: feeds, AllowPrivateAddresses: true, Notify: func(_ context.Context, _ *store.Tx, text string) error {
 		w.notices = append(w.notices, text)
 		return nil
@@ -201,28 +204,94 @@ func TestNothingNewIsSaidOnce(t *testing.T) {
 	})
 }
 
-func TestWordsAreNotPosted(t *testing.T) {
+// words makes words sensitive in a group; 0: in all.
+func (w *world) words(group int64, words ...string) {
+	w.t.Helper()
+	w.update(func(tx *store.Tx) error {
+		var rows []store.SensitiveWord
+		for _, word := range words {
+			rows = append(rows, store.SensitiveWord{GroupID: group, Text: word, Folded: word, Level: store.LevelWarn})
+		}
+		return tx.AddWords(tx.Context(), rows)
+	})
+}
+
+// approvals returns who waits for a second person, or did, the oldest first.
+func (w *world) approvals() (list []store.Approval) {
+	w.t.Helper()
+	w.update(func(tx *store.Tx) (err error) {
+		list, err = tx.Approvals(tx.Context(), store.ApprovalFilter{Limit: 100})
+		return err
+	})
+	slices.Reverse(list)
+	return list
+}
+
+// decide ends the wait of an approval.
+func (w *world) decide(id int64, to store.ApprovalState) {
+	w.t.Helper()
+	w.update(func(tx *store.Tx) error {
+		decided, err := tx.DecideApproval(tx.Context(), id, to, 9, "", w.now)
+		if !decided {
+			w.t.Errorf("approval %d does not wait", id)
+		}
+		return err
+	})
+}
+
+// What holds a word of all groups, or of one that it goes to, waits; approved
+// it is in the next digest, once.
+func TestWordsWait(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.Store) {
 		w := open(t, db)
-		base, err := wordfilter.New([]wordfilter.Word{{Text: "刷单"}}, wordfilter.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		second, err := base.Overlay([]wordfilter.Word{{Text: "抽奖"}}, wordfilter.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		w.Words.Swap(&wordfilter.Set{Base: base, Groups: map[string]*wordfilter.Matcher{"2": second}})
+		w.words(0, "刷单")
+		w.words(2, "抽奖")
 		w.write(w.malls[0].ID, "今晚抽奖", "招聘刷单员", "周末手工")
 		w.run(w.post, now)
 		got := w.posts()
-		if len(got) != 2 || !strings.HasSuffix(got[0], "//1. 周末手工//2. 今晚抽奖") || !strings.HasSuffix(got[1], "周日//1. 周末手工") {
-			t.Errorf("posts = %q, want one without the word of all groups, one without that of its group", got)
+		if len(got) != 2 || !strings.HasSuffix(got[0], "周日//1. 周末手工") || !strings.HasSuffix(got[1], "周日//1. 周末手工") {
+			t.Errorf("posts = %q, want both without the words", got)
 		}
-		if len(w.notices) != 3 || !strings.Contains(w.notices[0], "没有发：含有敏感词“刷单”的第 2 条资讯“招聘刷单员”") {
-			t.Errorf("notices = %q, want one about the word", w.notices)
+		if len(w.notices) != 3 || !strings.Contains(w.notices[0], "招聘刷单员”：含有敏感词“刷单”（警告，原文），在“待审”里等第二个人通过") {
+			t.Errorf("notices = %q, want one about the words", w.notices)
+		}
+		waiting := w.approvals()
+		if len(waiting) != 2 || waiting[0].Text != "招聘刷单员" || waiting[1].Text != "今晚抽奖" || waiting[0].AuthorID != 1 {
+			t.Fatalf("approvals = %+v, want the two that wait", waiting)
+		}
+		w.decide(waiting[0].ID, store.Approved)
+		w.decide(waiting[1].ID, store.Refused)
+		for day := range 3 {
+			w.now = now.AddDate(0, 0, day)
+			w.run(w.post, w.now)
+		}
+		got = w.posts()
+		if len(got) != 4 || !strings.HasSuffix(got[2], "周一//1. 招聘刷单员") || !strings.HasSuffix(got[3], "周一//1. 招聘刷单员") {
+			t.Errorf("posts = %q, want the approved one the next day, once, in both groups", got)
+		}
+		if list := w.approvals(); len(list) != 2 {
+			t.Errorf("approvals = %+v, want nobody to be asked again", list)
 		}
 	})
+}
+
+// Nobody decides about what comes from a feed while the digest is made: staff
+// are asked when it is read.
+func TestFeedsAskAhead(t *testing.T) {
+	s := serve(t, (&feedServer{asked: map[string]int{}, feeds: map[string]string{"/a": channel("招聘刷单员 ", "周末手工 ")}}).ServeHTTP)
+	w := open(t, storetest.Open(t), Feed{"公众号", s.URL + "/a"})
+	w.words(0, "刷单")
+	w.now = now.Add(-2 * time.Hour)
+	for range 2 {
+		w.run(w.fetch, w.now)
+	}
+	list := w.approvals()
+	if len(list) != 1 || list[0].AuthorID != 0 || list[0].Text != "招聘刷单员" || !strings.Contains(list[0].Title, "公众号") {
+		t.Errorf("approvals = %+v, want one that nobody wrote", list)
+	}
+	if end := store.Day("2026-11-25").Start(w.Zone); list[0].ExpiresAt == nil || !list[0].ExpiresAt.Equal(end) {
+		t.Errorf("it expires at %v, want %v: after its last digest", list[0].ExpiresAt, end)
+	}
 }
 
 func TestGroupsCanBeTurnedOff(t *testing.T) {

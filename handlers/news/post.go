@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -83,7 +84,7 @@ func (f *feature) targets(ctx context.Context, tx *store.Tx) (map[int64][]target
 
 // postMall posts one mall's digest of a day.
 func (f *feature) postMall(ctx context.Context, tx *store.Tx, m store.Mall, targets []target, day store.Day) error {
-	offer, err := f.offer(ctx, tx, m.ID, day)
+	offer, err := f.offer(ctx, tx, m.ID, targets, day, true)
 	if err != nil {
 		return err
 	}
@@ -107,17 +108,17 @@ func (f *feature) postMall(ctx context.Context, tx *store.Tx, m store.Mall, targ
 	if err != nil {
 		return err
 	}
+	var items []store.NewsItem
+	for _, id := range d.Items {
+		if item, ok := byID[id]; ok {
+			items = append(items, item)
+		}
+	}
+	text, _ := digest(day, items, d.More, maxPost)
+	if text == "" {
+		return nil
+	}
 	for _, t := range targets {
-		var items []store.NewsItem
-		for _, id := range d.Items {
-			if item, ok := byID[id]; ok && f.hit(t.ID, item.Text) == "" {
-				items = append(items, item)
-			}
-		}
-		text, _ := digest(day, items, d.More, maxPost)
-		if text == "" {
-			continue
-		}
 		err := bot.Push(ctx, tx, bot.Post{
 			Key:  store.Key("news.post", t.ID, day),
 			Lane: t.lane, Reply: bot.Reply{Text: text}, Delivery: bot.AtLeastOnce,
@@ -137,14 +138,16 @@ type offer struct {
 	Held  []held // not posted because of a word
 }
 
-// A held item has a word of the word list in it.
+// A held item has a sensitive word in it that nobody approved.
 type held struct {
 	store.NewsItem
-	Word string
+	Problem string
+	unasked bool // nobody was asked yet, or what was asked has expired
 }
 
-// offer returns what there is to tell a mall's groups on a day.
-func (f *feature) offer(ctx context.Context, tx *store.Tx, mall int64, day store.Day) (offer, error) {
+// offer returns what there is to tell a mall's groups on a day. Where ask is
+// true, what holds a sensitive word waits for a second person from now on.
+func (f *feature) offer(ctx context.Context, tx *store.Tx, mall int64, targets []target, day store.Day, ask bool) (offer, error) {
 	list, err := tx.OpenNewsItems(ctx, mall, day.Add(1-freshDays), day, maxOffer)
 	if err != nil {
 		return offer{}, err
@@ -157,15 +160,68 @@ func (f *feature) offer(ctx context.Context, tx *store.Tx, mall int64, day store
 	if err != nil {
 		return offer{}, err
 	}
+	groups := groupsOf(targets)
 	var o offer
 	for _, item := range distinct(list, told) {
-		if word := f.hit(0, item.Text); word != "" {
-			o.Held = append(o.Held, held{item, word})
-		} else {
+		c, err := f.cleared(ctx, tx, item, groups, ask)
+		switch {
+		case err != nil:
+			return offer{}, err
+		case c.Free():
 			o.Items = append(o.Items, item)
+		default:
+			o.Held = append(o.Held, held{item, c.Problem(), c.Approval.State != store.Waiting && c.Approval.State != store.Refused})
 		}
 	}
 	return o, nil
+}
+
+// groupsOf returns the groups of targets; 0, which has no words of its own,
+// where there are none.
+func groupsOf(targets []target) []int64 {
+	groups := []int64{0}
+	for _, t := range targets {
+		groups = append(groups, t.ID)
+	}
+	return groups
+}
+
+// askAhead lets what the next digests cannot tell wait for a second person
+// already now, so that there is time to decide.
+func (f *feature) askAhead(ctx context.Context) error {
+	day := store.DayOf(f.Now(), f.Zone)
+	unasked := map[int64][]target{}
+	err := f.Store.View(ctx, func(tx *store.Tx) error {
+		ctx := tx.Context()
+		targets, err := f.targets(ctx, tx)
+		if err != nil {
+			return err
+		}
+		clear(unasked)
+		for mall, list := range targets {
+			o, err := f.offer(ctx, tx, mall, list, day, false)
+			if err != nil {
+				return err
+			}
+			if slices.ContainsFunc(o.Held, func(h held) bool { return h.unasked }) {
+				unasked[mall] = list
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for mall, list := range unasked {
+		err := f.Store.Update(ctx, func(tx *store.Tx) error {
+			_, err := f.offer(tx.Context(), tx, mall, list, day, true)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // notice is what operators should know about a digest; empty if nothing.
@@ -179,7 +235,7 @@ func (o offer) notice(m store.Mall, d store.NewsDigest) string {
 			lines = append(lines, fmt.Sprintf("……一共 %d 条", len(o.Held)))
 			break
 		}
-		lines = append(lines, fmt.Sprintf("没有发：含有敏感词“%s”的第 %d 条资讯“%s”", h.Word, h.ID, h.Text))
+		lines = append(lines, fmt.Sprintf("没有发第 %d 条资讯“%s”：%s", h.ID, h.Text, h.Problem))
 	}
 	if len(lines) == 0 {
 		return ""
