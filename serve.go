@@ -89,7 +89,7 @@ func features(ctx context.Context, d handlers.Deps, cfg config.Config, p parts) 
 		return nil, fmt.Errorf("load sensitive words: %w", err)
 	}
 	second := review.Config{
-		Held: filter.Held, Scan: filter.Scan, Undo: moderation.Undo,
+		Held: filter.Held, Scan: filter.Scan, Undo: moderation.Undo, Allow: moderation.Allow, Raise: moderation.Raise, Broad: moderation.Broad,
 		Notify: staff.notify, Tell: staff.tellMember, Approved: p.approved, PublicURL: consoleURL(cfg),
 	}
 	d.Clear = review.Clear(d, second)

@@ -68,6 +68,7 @@ type HitFilter struct {
 	GroupID  int64
 	StrikeID int64
 	Review   *HitReview
+	Reviewed bool      // only those that somebody has looked at
 	Dry      *bool     // only hits by rules on trial, or only the others
 	Since    time.Time // said at this time or later
 	Before   int64     // only hits with a smaller number
@@ -94,6 +95,9 @@ func (tx *Tx) hits(ctx context.Context, f HitFilter) *gorm.DB {
 		where["moderation_hits.review"] = *f.Review
 	}
 	q := tx.db.WithContext(ctx).Model(&ModerationHit{}).Where(where)
+	if f.Reviewed {
+		q = q.Where("moderation_hits.review <> ''")
+	}
 	if f.Dry != nil {
 		compare := "<>"
 		if *f.Dry {

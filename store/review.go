@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"gorm.io/gorm"
 )
 
 // A WordReview is the monthly look at the list of sensitive words: a task with
@@ -78,6 +80,30 @@ func (tx *Tx) WordHits(ctx context.Context, since time.Time) ([]WordHits, error)
 		return nil, fmt.Errorf("count hits by word: %w", err)
 	}
 	return list, nil
+}
+
+// WordsSince returns the words, but for allowed phrases, that were added at a
+// time or later, the newest first, and how many there are.
+func (tx *Tx) WordsSince(ctx context.Context, since time.Time, limit int) (list []SensitiveWord, n int64, err error) {
+	return tx.someWords(ctx, limit, "created_at >= ?", since.UTC())
+}
+
+// UnusedWords returns the words, but for allowed phrases, that are older than
+// a time and were not met since then, the newest first, and how many there are.
+func (tx *Tx) UnusedWords(ctx context.Context, since time.Time, limit int) (list []SensitiveWord, n int64, err error) {
+	met := tx.db.WithContext(ctx).Model(&ModerationHit{}).Distinct("word").Where("at >= ?", since.UTC())
+	return tx.someWords(ctx, limit, "created_at < ? AND text NOT IN (?)", since.UTC(), met)
+}
+
+func (tx *Tx) someWords(ctx context.Context, limit int, where string, args ...any) (list []SensitiveWord, n int64, err error) {
+	words := tx.db.WithContext(ctx).Model(&SensitiveWord{}).Where(map[string]any{"allow": false}).Where(where, args...)
+	if err := words.Session(&gorm.Session{}).Count(&n).Error; err != nil {
+		return nil, 0, fmt.Errorf("count words to review: %w", err)
+	}
+	if err := words.Session(&gorm.Session{}).Order("id DESC").Limit(limit).Find(&list).Error; err != nil {
+		return nil, 0, fmt.Errorf("list words to review: %w", err)
+	}
+	return list, n, nil
 }
 
 // MessagesAround returns the messages of a group (0: of a member's 1:1 chat)

@@ -1,6 +1,7 @@
 // Package review is where people decide what the program must not: texts of
-// its own that hold a sensitive word wait for a second person, and members
-// appeal against strikes. Each decision has a record.
+// its own that hold a sensitive word wait for a second person, members appeal
+// against strikes, operators say whether hits were right, and once a month
+// somebody looks through the list of words. Each decision has a record.
 package review
 
 import (
@@ -18,7 +19,7 @@ import (
 	"qunbot/wordfilter"
 )
 
-//go:embed *.html *.css
+//go:embed *.html *.css *.js
 var files embed.FS
 
 // Config is what the review needs of the rest of the program.
@@ -31,6 +32,14 @@ type Config struct {
 	// Undo makes a strike not count, gives back what it cost and lifts its
 	// suspension. undone is false if it did not count any more.
 	Undo func(ctx context.Context, tx *store.Tx, strike, operator int64, at time.Time) (points int64, lifted, undone bool, err error)
+	// Allow makes a phrase harmless in a group (0: in all). problem says why it
+	// cannot be allowed.
+	Allow func(ctx context.Context, tx *store.Tx, group int64, phrase string, operator int64, at time.Time) (problem string, err error)
+	// Raise makes a word that counts in a group one level more serious, and
+	// names that level. problem says why it cannot be.
+	Raise func(ctx context.Context, tx *store.Tx, group int64, word string) (level, problem string, err error)
+	// Broad says why a word would be found in ordinary sentences; empty if not.
+	Broad func(word string) string
 	// Notify tells staff, once a key, in the transaction it is called in. Nil:
 	// the console shows it.
 	Notify func(ctx context.Context, tx *store.Tx, key, text string) error
@@ -58,8 +67,9 @@ func New(d handlers.Deps, c Config) handlers.Feature {
 		}},
 		Jobs: []scheduler.Job{
 			{Name: "review.expire", Title: "清理过期的待审", Schedule: scheduler.Every(5 * time.Minute), Missed: scheduler.RunOnce, Run: f.expire},
+			{Name: "moderation.review", Title: "每月敏感词审查", Schedule: scheduler.Monthly(1, 9, 0), Missed: scheduler.RunOnce, Run: f.openReview},
 		},
-		Console:  []console.Page{f.approvalsPage(), f.appealsPage()},
+		Console:  []console.Page{f.approvalsPage(), f.hitsPage(), f.appealsPage(), f.accuracyPage(), f.wordsPage()},
 		Portal:   []portal.Page{f.memberPage()},
 		Personal: handlers.Personal{Export: f.export, Erase: f.erase},
 	}
@@ -79,7 +89,9 @@ func newFeature(d handlers.Deps, c Config) *feature {
 // Where the pages are.
 const (
 	approvalsPath = console.Prefix + "/review"
+	hitsPath      = approvalsPath + "/hits"
 	appealsPath   = approvalsPath + "/appeals"
+	wordsPath     = approvalsPath + "/words"
 )
 
 // menu is the word behind which the pages are.

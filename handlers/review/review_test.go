@@ -57,7 +57,7 @@ func newWorld(t *testing.T, db *store.Store, now func() time.Time) *world {
 	d := handlers.Deps{Store: db, Words: wordfilter.NewHolder(), Now: now, Zone: db.Zone(), Log: w.log}
 	filter := moderation.NewFilter(d)
 	c := review.Config{
-		Held: filter.Held, Scan: filter.Scan, Undo: moderation.Undo, PublicURL: "https://fans.example.com/",
+		Held: filter.Held, Scan: filter.Scan, Undo: moderation.Undo, Allow: moderation.Allow, Raise: moderation.Raise, Broad: moderation.Broad, PublicURL: "https://fans.example.com/",
 		Approved: func() map[string]handlers.Approved { return w.app.Approved },
 		Notify: func(_ context.Context, _ *store.Tx, key, text string) error {
 			w.mu.Lock()
