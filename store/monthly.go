@@ -17,7 +17,7 @@ type MonthlyText struct {
 	Minute     int       // 0 to 59
 	Enabled    bool      // it is posted
 	Since      time.Time // when it was turned on or its day or time was changed: what was due before is not posted
-	OperatorID int64     // who changed it last
+	OperatorID int64     // who wrote the text
 	UpdatedAt  time.Time `gorm:"autoUpdateTime:false"`
 }
 

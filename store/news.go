@@ -30,7 +30,7 @@ type NewsItem struct {
 	LinkKey    string  `gorm:"size:64;index"`                            // equal for addresses that mean the same; empty without a link
 	TextKey    string  `gorm:"size:64;index"`                            // equal for texts that say the same
 	Source     string  `gorm:"size:100"`                                 // the feed's name
-	OperatorID int64   // who wrote it; 0: a feed
+	OperatorID int64   // who wrote text and link; 0: a feed
 	Text       string  `gorm:"size:400"` // one line
 	Link       string  `gorm:"size:500"` // http or https; empty: none
 	Hidden     bool    // operators do not want it posted

@@ -197,7 +197,10 @@ func (f *feature) save(ctx context.Context, tx *store.Tx, v console.Visit) (cons
 	if err := (input{plain(v.Value("text")), v.Value("day"), v.Value("at"), v.Value("enabled")}).into(&t); err != nil {
 		return fail(err)
 	}
-	t.MallID, t.OperatorID, t.UpdatedAt = id, v.Operator.ID, v.Now
+	t.MallID, t.UpdatedAt = id, v.Now
+	if t.Text != old.Text {
+		t.OperatorID = v.Operator.ID
+	}
 	if !old.Enabled || t.DayOfMonth != old.DayOfMonth || t.Hour != old.Hour || t.Minute != old.Minute {
 		t.Since = v.Now
 	}

@@ -331,9 +331,13 @@ func (f *feature) write(ctx context.Context, tx *store.Tx, v console.Visit) (con
 			return fail(console.Invalid("", "这条已经发出，不能再改。请另写一条。"))
 		}
 	}
-	item.OperatorID = v.Operator.ID
+	old := item
 	if err := f.read(&item, v); err != nil {
 		return fail(err)
+	}
+	changed := said(item) != said(old)
+	if changed {
+		item.OperatorID = v.Operator.ID
 	}
 	if err := f.checkMall(ctx, tx, item.MallID); err != nil {
 		return fail(err)
@@ -348,7 +352,9 @@ func (f *feature) write(ctx context.Context, tx *store.Tx, v console.Visit) (con
 		if err := tx.SetNewsItem(ctx, item); err != nil {
 			return fail(err)
 		}
-		_, err = tx.ExpireApprovalsOf(ctx, kind, objectOf(item.ID), "", handlers.Edited, v.Now)
+		if changed {
+			_, err = tx.ExpireApprovalsOf(ctx, kind, objectOf(item.ID), "", handlers.Edited, v.Now)
+		}
 	} else {
 		item.ID, err = tx.AddNewsItem(ctx, item)
 	}

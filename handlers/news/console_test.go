@@ -55,6 +55,11 @@ func TestConsole(t *testing.T) {
 		b.Holds("changed", b.Post(200, "/console/news/write?id="+id, "text", "改过的消息", "mall", "1", "day", "2026-11-22"), "1. 改过的消息")
 		b.Holds("a feed's own", b.Ask(404, "GET", "/console/news/write?id=1", nil), "没有这一页") // it cannot be written
 		b.Holds("a word", b.Post(200, "/console/news/write?id="+id, "text", "刷单的消息", "mall", "1", "day", "2026-11-22"), "已保存，但还不会发：含有敏感词“刷单”（警告，原文），在“待审”里等第二个人通过")
+		other := browse(t, w, store.Manager)
+		other.Holds("another day", other.Post(200, "/console/news/write?id="+id, "text", "刷单的消息", "mall", "1", "day", "2026-11-23"), "等第二个人通过")
+		if list := w.approvals(); len(list) != 2 || list[1].State != store.Waiting || list[1].AuthorID != 1 {
+			t.Errorf("approvals = %+v, want it to wait as it was, and who wrote it to be its author", list)
+		}
 		b.Holds("no word", b.Post(200, "/console/news/write?id="+id, "text", "改过的消息", "mall", "1", "day", "2026-11-22"), "1. 改过的消息")
 		if list := w.approvals(); len(list) != 2 || list[1].State != store.Expired || list[1].Reason != handlers.Edited || list[1].AuthorID == 0 {
 			t.Errorf("approvals = %+v, want that of the changed text to be void", list)

@@ -80,9 +80,17 @@ func (f *feature) cleared(ctx context.Context, tx *store.Tx, n store.NewsItem, g
 		from = "运营写的"
 	}
 	return f.Clears(ctx, tx, handlers.Outgoing{
-		Kind: kind, Object: objectOf(n.ID), Title: fmt.Sprintf("第 %d 条资讯（%s）", n.ID, from), Text: n.Text, Groups: groups,
+		Kind: kind, Object: objectOf(n.ID), Title: fmt.Sprintf("第 %d 条资讯（%s）", n.ID, from), Text: said(n), Groups: groups,
 		Author: n.OperatorID, Link: "/console/news", Until: n.Day.Add(freshDays).Start(f.Zone), Ask: ask,
 	})
+}
+
+// said is what of an item is told.
+func said(n store.NewsItem) string {
+	if n.Link == "" {
+		return n.Text
+	}
+	return n.Text + "\n" + n.Link
 }
 
 func objectOf(item int64) string { return "item " + strconv.FormatInt(item, 10) }

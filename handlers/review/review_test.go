@@ -343,6 +343,59 @@ func TestExpires(t *testing.T) {
 	})
 }
 
+// A text is asked for once, and anew only when that has expired; what is no use
+// any more is not.
+func TestClear(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.Store) {
+		w := open(t, db)
+		d := handlers.Deps{Store: db, Words: wordfilter.NewHolder(), Now: w.now, Zone: db.Zone(), Log: w.log}
+		told := 0
+		clear := review.Clear(d, review.Config{Held: moderation.NewFilter(d).Held, Notify: func(context.Context, *store.Tx, string, string) error {
+			told++
+			return nil
+		}})
+		asks := func(o handlers.Outgoing, want store.ApprovalState, wantTold int) (a store.Approval) {
+			t.Helper()
+			w.update(func(tx *store.Tx) error {
+				c, err := clear(tx.Context(), tx, o)
+				if a = c.Approval; a.State != want || told != wantTold {
+					t.Errorf("%+v: state %q and staff told %d times, want %q and %d", o, a.State, told, want, wantTold)
+				}
+				return err
+			})
+			return a
+		}
+		o := handlers.Outgoing{Kind: "news", Object: "item 1", Title: "一条", Text: "刷单可耻", Author: 7, Until: noon.Add(time.Hour)}
+		asks(o, "", 0)
+		o.Ask = true
+		a := asks(o, store.Waiting, 1)
+		asks(o, store.Waiting, 1)
+		other := o
+		other.Object = "item 2"
+		asks(other, store.Waiting, 2)
+		made := o
+		made.Text, made.Source = "今天刷单可耻", "刷单可耻" // the same source: the same approval
+		if got := asks(made, store.Waiting, 2); got.ID != a.ID {
+			t.Errorf("another figure in the same text asks anew: %+v", got)
+		}
+		w.wait(2 * time.Hour)
+		w.run("review.expire")
+		asks(o, store.Expired, 2) // it is no use any more
+		o.Until, o.Author = noon.Add(9*time.Hour), 8
+		if again := asks(o, store.Waiting, 3); again.ID != a.ID || w.approval(a.ID).AuthorID != 8 {
+			t.Errorf("asked again: %+v, want the same row with what holds now", w.approval(a.ID))
+		}
+		w.update(func(tx *store.Tx) error {
+			_, err := tx.DecideApproval(tx.Context(), a.ID, store.Refused, 9, "不好", w.now())
+			return err
+		})
+		asks(o, store.Refused, 3)
+		clean := o
+		clean.Text = "周末手工"
+		asks(clean, "", 3)
+	})
+}
+
 // An appeal that is upheld gives back what the strike took.
 func TestAppeal(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.Store) {
