@@ -367,8 +367,16 @@ func TestRestoreMigrates(t *testing.T) {
 			t.Fatal(err)
 		}
 		db.Close()
-		if after := contents(t, o); !reflect.DeepEqual(before, after) {
-			t.Errorf("a backup of an old schema changed it: %v, was %v", after, before)
+		after := contents(t, o)
+		delete(after, "backups") // where it is recorded
+		delete(before, "backups")
+		for table := range before {
+			if !reflect.DeepEqual(before[table], after[table]) {
+				t.Errorf("a backup of an old schema changed %s: %v, was %v", table, after[table], before[table])
+			}
+		}
+		if len(after) != len(before) {
+			t.Errorf("a backup of an old schema made tables: %d, were %d", len(after), len(before))
 		}
 		done, err := store.Restore(t.Context(), path, o, store.RestoreOptions{Overwrite: true, Now: clock})
 		if err != nil {
