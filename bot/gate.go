@@ -9,7 +9,7 @@ const (
 	// quickly is how long a message should wait for its commit at most. While
 	// more come than can be committed, all that are accepted wait about so
 	// long, and the average answer must stay below 200 ms.
-	quickly = 100 * time.Millisecond
+	quickly = 150 * time.Millisecond
 	// stalled is how long a batch takes when something is wrong with the
 	// storage. Nobody knows then whether what comes now would be answered.
 	stalled = time.Second

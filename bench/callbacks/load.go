@@ -31,10 +31,7 @@ func (r result) cpuEach() time.Duration { return r.cpu / time.Duration(max(r.don
 
 // quantile returns how long the fraction q of the answers took at most.
 func (r result) quantile(q float64) time.Duration {
-	if len(r.waits) == 0 {
-		return 0
-	}
-	return r.waits[min(int(q*float64(len(r.waits))), len(r.waits)-1)]
+	return quantile(r.waits, q)
 }
 
 // A worker does one thing after another.

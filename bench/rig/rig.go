@@ -115,7 +115,7 @@ func (c *Child) Kill() {
 
 // Stop lets the service end in peace, and returns an error if it does not.
 func (c *Child) Stop() error {
-	c.cmd.Process.Signal(syscall.SIGTERM)
+	syscall.Kill(c.pid(), syscall.SIGTERM)
 	c.stdin.Close()
 	<-c.ended
 	return c.err
