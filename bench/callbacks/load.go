@@ -12,6 +12,9 @@ import (
 // errBusy: the message was refused because too many are waiting.
 var errBusy = errors.New("busy")
 
+// again is after what time a refused message is said again.
+const again = 20 * time.Millisecond
+
 // A result is one run.
 type result struct {
 	phase  string
@@ -41,8 +44,9 @@ type worker struct {
 }
 
 // load has n workers say 0 … count-1, each number once, until all are done or
-// the limit is reached. What is under way then is still answered. It returns
-// an error if anything failed for another reason than errBusy.
+// the limit is reached. What is under way then is still answered. What is
+// refused by errBusy is said again a little later, and its wait counts from
+// then. It returns an error if anything failed for another reason.
 func load(ctx context.Context, phase string, count, n int, limit time.Duration, newWorker func() (worker, error)) (result, error) {
 	workers := make([]worker, n)
 	for i := range workers {
@@ -72,7 +76,14 @@ func load(ctx context.Context, phase string, count, n int, limit time.Duration, 
 					break
 				}
 				asked := time.Now()
-				switch err := w.say(i); {
+				err := w.say(i)
+				for errors.Is(err, errBusy) && ctx.Err() == nil {
+					mine.busy++
+					time.Sleep(again)
+					asked = time.Now()
+					err = w.say(i)
+				}
+				switch {
 				case err == nil:
 					mine.done++
 					mine.waits = append(mine.waits, time.Since(asked))

@@ -105,7 +105,7 @@ func (c *crowd) next(n int, now time.Time) [][]byte {
 }
 
 // everybody says count messages, some at once, each after an answer, until the
-// limit. Who is refused says it again a little later.
+// limit.
 func (c *crowd) everybody(ctx context.Context, o options, count int, limit time.Duration) (result, error) {
 	requests := c.next(count, time.Now())
 	return load(ctx, "", count, o.connections, limit, func() (worker, error) {
@@ -114,13 +114,8 @@ func (c *crowd) everybody(ctx context.Context, o options, count int, limit time.
 			return worker{}, err
 		}
 		return worker{close: l.Close, say: func(i int) error {
-			for {
-				_, err := l.ask(requests[i])
-				if !errors.Is(err, errBusy) || ctx.Err() != nil {
-					return err
-				}
-				time.Sleep(20 * time.Millisecond)
-			}
+			_, err := l.ask(requests[i])
+			return err
 		}}, nil
 	})
 }

@@ -60,6 +60,7 @@ type load struct {
 	pushed    []pushed
 	draws     []int64           // their numbers
 	proved    int               // of them
+	took      []string          // how long each part of the phase took
 	laneOf    map[string]string // the webhook's number by its key
 	byChat    map[string]string // lanes
 

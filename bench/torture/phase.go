@@ -123,9 +123,15 @@ func (p phase) torment(ctx context.Context, o options, fleet *fleet, platform *p
 	}
 	defer b.db.Close()
 	l = &load{phase: p, fleet: fleet, callbacks: rig.NewCallbacks(), db: db, dice: rand.New(rand.NewPCG(o.seed, 2)), statuses: map[int]int{}}
+	lap := time.Now()
+	took := func(what string) {
+		l.took = append(l.took, fmt.Sprintf("%s %.0f s", what, time.Since(lap).Seconds()))
+		lap = time.Now()
+	}
 	if err := l.prepare(ctx, time.Now()); err != nil {
 		return l, nil, err
 	}
+	took("preparing")
 	l.script()
 	lanes, err := l.lanes(ctx, b)
 	if err != nil {
@@ -139,6 +145,7 @@ func (p phase) torment(ctx context.Context, o options, fleet *fleet, platform *p
 	if err := g.Wait(); err != nil {
 		return l, nil, err
 	}
+	took("load")
 	platform.calm.Store(true)
 	if err := drain(ctx, b, p.patience); err != nil {
 		wrong = append(wrong, err)
@@ -148,6 +155,7 @@ func (p phase) torment(ctx context.Context, o options, fleet *fleet, platform *p
 		wrong = append(wrong, err)
 	}
 	l.proved = proved
+	took("until all was sent")
 	if err := drain(ctx, b, p.patience); err != nil {
 		wrong = append(wrong, err)
 	}
@@ -172,8 +180,8 @@ func (l *load) lanes(ctx context.Context, b book) ([]string, error) {
 	return lanes, nil
 }
 
-// kill kills replicas, and now and then the database, over the length of the
-// load.
+// kill kills replicas, and now and then the database, over the first three
+// quarters of the load: the last lease of a dead process ends soon after it.
 func (p phase) kill(ctx context.Context, fleet *fleet, server *mariadb, dice *rand.Rand) error {
 	began := time.Now()
 	databaseKills := p.databaseKills
@@ -181,7 +189,7 @@ func (p phase) kill(ctx context.Context, fleet *fleet, server *mariadb, dice *ra
 		databaseKills = 0
 	}
 	for n := range p.kills {
-		due := began.Add(p.length * time.Duration(n+1) / time.Duration(p.kills+1))
+		due := began.Add(p.length * 3 / 4 * time.Duration(n+1) / time.Duration(p.kills+1))
 		select {
 		case <-time.After(time.Until(due) + time.Duration(dice.IntN(300))*time.Millisecond):
 		case <-ctx.Done():
@@ -260,6 +268,7 @@ func (l *load) report(r record, v verdict, platform *platform, ledger string) st
 	for _, m := range l.messages {
 		byKind[m.kind]++
 	}
+	fmt.Fprintln(&w, strings.Join(l.took, ", "))
 	line(&w, "messages", len(r.said), fmt.Sprint(byKind))
 	line(&w, "delivered again on purpose", l.again, "")
 	line(&w, "acknowledged", v.acknowledged, "")

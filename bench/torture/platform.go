@@ -34,24 +34,27 @@ type platform struct {
 type fault string
 
 const (
-	none      fault = "none"
-	limited   fault = "45009"
-	expired   fault = "42001"
-	busy      fault = "-1"
-	ignored   fault = "dropped before it was read"
-	silenced  fault = "dropped after it was done"
-	slow      fault = "answered late"
-	tooSlow   fault = "answered after 11 s"
-	bad502    fault = "502 after it was done"
-	suppress  fault = "duplicate suppressed" // no fault: what enable_duplicate_check is for
-	unanswerd       = 11 * time.Second       // longer than a send waits
+	none     fault = "none"
+	limited  fault = "45009"
+	expired  fault = "42001"
+	busy     fault = "-1"
+	ignored  fault = "dropped before it was read"
+	silenced fault = "dropped after it was done"
+	slow     fault = "answered late"
+	tooSlow  fault = "answered after 11 s"
+	bad502   fault = "502 after it was done"
+	suppress fault = "duplicate suppressed" // no fault: what enable_duplicate_check is for
 )
 
-// odds are the faults by their share of a thousand requests.
+// tooLong is longer than a send waits for its answer.
+const tooLong = 11 * time.Second
+
+// odds are the faults by their share of a thousand requests. Only app messages
+// have a token that can expire.
 var odds = []struct {
 	fault    fault
 	thousand int
-}{{limited, 6}, {expired, 12}, {busy, 10}, {ignored, 15}, {silenced, 20}, {slow, 60}, {tooSlow, 5}, {bad502, 5}}
+}{{limited, 6}, {expired, 60}, {busy, 10}, {ignored, 15}, {silenced, 20}, {slow, 60}, {tooSlow, 5}, {bad502, 5}}
 
 func newPlatform(seed uint64, limits bool) (*platform, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -173,7 +176,7 @@ func (p *platform) send(w http.ResponseWriter, r *http.Request, op string, lane 
 		time.Sleep(late)
 		answer(0, "ok")
 	case tooSlow:
-		time.Sleep(unanswerd)
+		time.Sleep(tooLong)
 		answer(0, "ok")
 	default:
 		answer(0, "ok")
