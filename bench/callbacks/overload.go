@@ -37,7 +37,8 @@ type crowd struct {
 //
 // An answer's time counts from the moment at which the message was due, not
 // from when this process found time to send it. Refused messages are not sent
-// again, as the platform would.
+// again, as the platform would. It returns an error if the average answer of
+// those who were accepted took longer than is promised.
 func overload(ctx context.Context, o options, databases *databases) error {
 	s, err := newService(ctx, o, databases, overloadGroups)
 	if err != nil {
@@ -67,6 +68,7 @@ func overload(ctx context.Context, o options, databases *databases) error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "\toffered /s\tanswered /s\taverage ms\tp50 ms\tp99 ms\tmax ms\trefused\tafter, average ms\tp99 ms\tother\tnot sent\tmost memory MiB\t")
 	var last rush
+	var broken error
 	for _, step := range []struct {
 		name string
 		rate float64
@@ -78,12 +80,15 @@ func overload(ctx context.Context, o options, databases *databases) error {
 			ms(average(r.waits)), ms(quantile(r.waits, 0.5)), ms(quantile(r.waits, 0.99)), ms(quantile(r.waits, 1)),
 			100*float64(len(r.refused))/float64(max(1, r.offered)), ms(average(r.refused)), ms(quantile(r.refused, 0.99)),
 			r.other, r.unsent, s.Memory("VmHWM"))
+		if a := average(r.waits); a > promised {
+			broken = fmt.Errorf("at %s the average answer took %s ms, %s ms are promised", step.name, ms(a), ms(promised))
+		}
 		last = r
 	}
 	w.Flush()
 	fmt.Printf("recovered %s ms after the rush: from then on nobody was refused or waited for more than %s ms\n", ms(last.troubled), ms(promised))
 	fmt.Printf("connections: %d at most; memory now %.1f MiB\n", c.lines, s.Memory("VmRSS"))
-	return nil
+	return broken
 }
 
 // next returns the next n messages.
