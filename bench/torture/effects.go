@@ -69,8 +69,9 @@ func (b book) waiting(ctx context.Context) (n int, err error) {
 }
 
 // effects returns how often each message is in the database: by what it was to
-// do, and at least by the row that says why it was answered so.
-func (b book) effects(ctx context.Context, messages []*message) (map[string]int, error) {
+// do, and at least by the row that says why it was answered so. torn are the
+// messages of which a part is there.
+func (b book) effects(ctx context.Context, messages []*message) (effects map[string]int, torn []string, err error) {
 	queries := map[string]string{
 		"check-ins": "SELECT i.value, COUNT(*) FROM identities i JOIN check_ins c ON c.member_id = i.member_id GROUP BY i.value",
 		"awards":    "SELECT i.value, COUNT(*) FROM identities i JOIN entries e ON e.member_id = i.member_id WHERE e.rule = 'checkin' GROUP BY i.value",
@@ -82,17 +83,19 @@ func (b book) effects(ctx context.Context, messages []*message) (map[string]int,
 	}
 	found := map[string]map[string]int{}
 	for name, query := range queries {
-		var err error
 		if found[name], err = b.counts(ctx, query); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	effects := map[string]int{}
+	effects = map[string]int{}
 	for _, m := range messages {
 		n := found["decisions"][store.Key("aibot/helper", m.ID)]
 		switch m.kind {
 		case checkIn:
-			n = together(found["check-ins"][m.Who], found["awards"][m.Who])
+			n = found["check-ins"][m.Who]
+			if points := found["awards"][m.Who]; points != n {
+				torn = append(torn, fmt.Sprintf("message %s: %d check-ins, but points for %d", m.ID, n, points))
+			}
 		case award:
 			n = found["adjusted"][m.ID]
 		case announce:
@@ -102,16 +105,7 @@ func (b book) effects(ctx context.Context, messages []*message) (map[string]int,
 		}
 		effects[m.ID] = n
 	}
-	return effects, nil
-}
-
-// together returns how often two rows were written that belong together: one
-// without the other is none of them.
-func together(a, b int) int {
-	if a == 0 || b == 0 {
-		return 0
-	}
-	return max(a, b)
+	return effects, torn, nil
 }
 
 // proveLedger runs the program's own proof of the balances.

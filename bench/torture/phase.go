@@ -226,7 +226,8 @@ func (l *load) judge(ctx context.Context, platform *platform, program, config, d
 	}
 	defer b.db.Close()
 	r := record{calls: platform.seen(l.laneOf), pushed: l.pushed}
-	if r.effects, err = b.effects(ctx, l.messages); err != nil {
+	var torn []string
+	if r.effects, torn, err = b.effects(ctx, l.messages); err != nil {
 		return "", err
 	}
 	if r.states, err = b.texts(ctx, "SELECT text, state FROM posts"); err != nil {
@@ -243,10 +244,13 @@ func (l *load) judge(ctx context.Context, platform *platform, program, config, d
 	if err != nil {
 		wrong = append(wrong, err)
 	}
-	for i, w := range v.wrong() {
-		if i < 20 {
-			wrong = append(wrong, errors.New(w))
-		}
+	const shown = 20
+	found := append(torn, v.wrong()...)
+	for _, w := range found[:min(shown, len(found))] {
+		wrong = append(wrong, errors.New(w))
+	}
+	if more := len(found) - shown; more > 0 {
+		wrong = append(wrong, fmt.Errorf("and %d more", more))
 	}
 	return l.report(r, v, platform, ledger), errors.Join(wrong...)
 }
@@ -294,8 +298,5 @@ func (l *load) report(r record, v verdict, platform *platform, ledger string) st
 	line(&w, "kills of the database", l.fleet.databaseKills, "")
 	line(&w, "draws proved", l.proved, fmt.Sprintf("of %d", len(l.draws)))
 	line(&w, "ledger verify", "", ledger)
-	for _, text := range v.wrong() {
-		fmt.Fprintln(&w, "  ", text)
-	}
 	return w.String()
 }
