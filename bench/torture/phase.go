@@ -294,7 +294,7 @@ func (l *load) report(r record, v verdict, platform *platform, ledger string) st
 		}
 	}
 	line(&w, "answered 503", l.statuses[503], fmt.Sprintf("other 5xx: %d, no answer: %d, 200: %d", other, l.statuses[0], l.statuses[200]))
-	line(&w, "kills of replicas", l.fleet.kills, fmt.Sprintf("%d starts after that, %d of them because a replica ended by itself", l.fleet.starts, l.fleet.alone))
+	line(&w, "kills of replicas", l.fleet.kills, fmt.Sprintf("%d starts after that, %d of them because one had ended by itself: without its database it does not start", l.fleet.starts, l.fleet.alone))
 	line(&w, "kills of the database", l.fleet.databaseKills, "")
 	line(&w, "draws proved", l.proved, fmt.Sprintf("of %d", len(l.draws)))
 	line(&w, "ledger verify", "", ledger)
