@@ -196,9 +196,9 @@ func (e *Engine) drain(first *job) []*job {
 // commit answers a batch from one transaction. Should that fail, each message
 // is tried alone, so that one that cannot be handled fails alone.
 func (e *Engine) commit(ctx context.Context, batch []*job) {
-	first := batch[0]
+	last := batch[len(batch)-1] // it found the most others
 	e.gate.begin(e.Now())
-	defer func() { e.gate.end(first.ahead, e.Now().Sub(first.came)) }()
+	defer func() { e.gate.end(last.ahead, e.Now().Sub(last.came)) }()
 	e.work.begin(e.Now())
 	defer e.work.end()
 	live := batch[:0]

@@ -9,13 +9,13 @@ const (
 	// quickly is how long a message should wait for its commit at most. While
 	// more come than can be committed, all that are accepted wait about so
 	// long, and the average answer must stay below 200 ms.
-	quickly = 150 * time.Millisecond
+	quickly = 120 * time.Millisecond
 	// stalled is how long a batch takes when something is wrong with the
 	// storage. Nobody knows then whether what comes now would be answered.
 	stalled = time.Second
 	// fewest may always wait: were it none, the committer would do its work in
 	// small portions, and the more slowly for it.
-	fewest = 16
+	fewest = 32
 )
 
 // A gate decides which messages may wait, so that what cannot be answered
@@ -41,7 +41,7 @@ func (g *gate) begin(now time.Time) {
 	g.began = now
 }
 
-// end notes that the batch is done, and that its first message found ahead
+// end notes that the batch is done, and that its last message found ahead
 // others when it came and waited so long.
 func (g *gate) end(ahead int, waited time.Duration) {
 	g.mu.Lock()
@@ -51,6 +51,9 @@ func (g *gate) end(ahead int, waited time.Duration) {
 		g.most = min(queueLength, g.most+maxBatch/8)
 		return
 	}
-	quick := int(float64(ahead) * float64(quickly) / float64(waited)) // of those ahead, the ones that took that long
+	if ahead < fewest {
+		return // it was not those ahead that took long
+	}
+	quick := int(float64(ahead) * float64(quickly) / float64(waited)) // so many of those ahead take that long
 	g.most = min(g.most, max(fewest, quick))
 }
