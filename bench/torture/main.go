@@ -92,8 +92,8 @@ type phase struct {
 func phases(short bool) []phase {
 	if short {
 		return []phase{
-			{"4 replicas on MariaDB", "mysql", 4, 200, 1500, 300, 10, 1, 12 * time.Second, time.Minute},
-			{"1 replica on SQLite", "sqlite", 1, 60, 500, 100, 5, 0, 12 * time.Second, time.Minute},
+			{"4 replicas on MariaDB", "mysql", 4, 200, 1500, 300, 10, 1, 12 * time.Second, 100 * time.Second},
+			{"1 replica on SQLite", "sqlite", 1, 60, 500, 100, 5, 0, 12 * time.Second, 100 * time.Second},
 		}
 	}
 	return []phase{
