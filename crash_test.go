@@ -33,6 +33,7 @@ const (
 	crashSettings = "TEST_CRASH_SETTINGS" // path of the settings file
 	crashPoint    = "TEST_CRASH_POINT"    // where to stop and wait for the end; empty: nowhere
 	crashVisit    = "TEST_CRASH_VISIT"    // at which visit of that point, from 1
+	crashAhead    = "TEST_CRASH_AHEAD"    // how far its clock is ahead of the machine's; empty: not at all
 )
 
 // crashingService is the program in the process that a test kills. On standard
@@ -57,9 +58,11 @@ func crashingService() {
 			select {}
 		}
 	}
+	ahead, _ := time.ParseDuration(os.Getenv(crashAhead))
+	now := func() time.Time { return time.Now().Add(ahead) }
 	cfg, err := config.Load(os.Getenv(crashSettings), nil)
 	if err == nil {
-		err = run(stopped, cfg, environment{Now: time.Now, Log: slog.New(addresses), Out: io.Discard, Probe: probe})
+		err = run(stopped, cfg, environment{Now: now, Log: slog.New(addresses), Out: io.Discard, Probe: probe})
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -79,14 +82,14 @@ type victim struct {
 }
 
 // startVictim starts a service that stops at a visit of a point, or nowhere,
-// and waits until it listens.
-func startVictim(t *testing.T, path string, point bot.Point, visit int) *victim {
+// and waits until it listens. environ is what it is told besides.
+func startVictim(t *testing.T, path string, point bot.Point, visit int, environ ...string) *victim {
 	t.Helper()
 	v := &victim{cmd: exec.Command(os.Args[0]), at: make(chan struct{}), said: make(chan struct{}), killed: make(chan struct{})}
-	v.cmd.Env = []string{
+	v.cmd.Env = append([]string{
 		childVariable + "=crash", crashSettings + "=" + path,
 		crashPoint + "=" + string(point), crashVisit + "=" + strconv.Itoa(visit),
-	}
+	}, environ...)
 	v.cmd.Stderr = &v.stderr
 	stdout, err := v.cmd.StdoutPipe()
 	if err != nil {
@@ -124,6 +127,7 @@ func (v *victim) kill(t *testing.T) {
 	<-v.said
 	v.cmd.Wait() // "signal: killed"
 	v.client.CloseIdleConnections()
+	v.checkRaces(t)
 }
 
 // stop lets it end in peace.
@@ -133,6 +137,17 @@ func (v *victim) stop(t *testing.T) {
 	<-v.said
 	if err := v.cmd.Wait(); err != nil {
 		t.Errorf("the service ended with %v\n%s", err, &v.stderr)
+	}
+	v.checkRaces(t)
+}
+
+// checkRaces fails the test if the race detector has reported anything. The
+// service is this test's own binary, so that it has the detector when the test
+// has it; who is killed says nothing by the exit code.
+func (v *victim) checkRaces(t *testing.T) {
+	t.Helper()
+	if bytes.Contains(v.stderr.Bytes(), []byte("WARNING: DATA RACE")) {
+		t.Errorf("the service has a data race:\n%s", &v.stderr)
 	}
 }
 

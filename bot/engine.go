@@ -16,7 +16,8 @@ import (
 
 // What Handle refuses.
 var (
-	// ErrBusy: the queue is full. The sender should deliver again later.
+	// ErrBusy: too many are waiting, or the storage has stalled. The sender
+	// should deliver again later.
 	ErrBusy = errors.New("too many messages are waiting")
 	// ErrLate: the message was not committed in time. It may have been; should
 	// it be delivered again, it gets the answer it would have had.
@@ -27,7 +28,7 @@ var (
 
 const (
 	maxBatch     = 64               // messages a transaction
-	queueLength  = 512              // messages waiting; more are refused at once, so that the accepted ones are quick
+	queueLength  = 512              // messages waiting; fewer while they wait too long: see gate
 	answerWithin = 4 * time.Second  // the platform hangs up after 5 s
 	batchTimeout = 10 * time.Second // a transaction that takes longer is rolled back
 	maxAhead     = 10 * time.Minute // of SentAt against our clock
@@ -66,6 +67,7 @@ type Engine struct {
 	EngineConfig
 	queue chan *job
 	work  progress
+	gate  gate
 }
 
 // NewEngine returns an engine. It works while Run does.
@@ -73,7 +75,7 @@ func NewEngine(c EngineConfig) *Engine {
 	if c.Probe == nil {
 		c.Probe = func(Point) {}
 	}
-	return &Engine{EngineConfig: c, queue: make(chan *job, queueLength)}
+	return &Engine{EngineConfig: c, queue: make(chan *job, queueLength), gate: gate{most: queueLength}}
 }
 
 // An Answer is what a message is answered with, and how it came about.
@@ -88,10 +90,14 @@ type Answer struct {
 }
 
 type job struct {
-	m      Message
-	expiry time.Time
-	done   chan result // buffered: nobody may be waiting any more
+	m     Message
+	came  time.Time
+	ahead int         // messages that were waiting when it came
+	done  chan result // buffered: nobody may be waiting any more
 }
+
+// expiry is when nobody waits for the answer any more.
+func (j *job) expiry() time.Time { return j.came.Add(answerWithin) }
 
 type result struct {
 	answer Answer
@@ -112,7 +118,10 @@ func (e *Engine) Handle(ctx context.Context, m Message) (Answer, error) {
 		return Answer{}, ErrSentAt
 	}
 	m.Text = StripName(m.Text, m.BotName)
-	j := &job{m: m, expiry: now.Add(answerWithin), done: make(chan result, 1)}
+	j := &job{m: m, came: now, ahead: len(e.queue), done: make(chan result, 1)}
+	if !e.gate.open(j.ahead, now) {
+		return Answer{}, ErrBusy
+	}
 	select {
 	case e.queue <- j:
 	default:
@@ -187,11 +196,14 @@ func (e *Engine) drain(first *job) []*job {
 // commit answers a batch from one transaction. Should that fail, each message
 // is tried alone, so that one that cannot be handled fails alone.
 func (e *Engine) commit(ctx context.Context, batch []*job) {
+	last := batch[len(batch)-1] // it found the most others
+	e.gate.begin(e.Now())
+	defer func() { e.gate.end(last.ahead, e.Now().Sub(last.came)) }()
 	e.work.begin(e.Now())
 	defer e.work.end()
 	live := batch[:0]
 	for _, j := range batch {
-		if e.Now().Before(j.expiry) {
+		if e.Now().Before(j.expiry()) {
 			live = append(live, j)
 		} else {
 			j.done <- result{err: ErrLate} // refused already; it will be delivered again
@@ -223,7 +235,7 @@ func (e *Engine) alone(ctx context.Context, j *job) (Answer, error) {
 		if !store.Transient(err) && !errors.Is(err, store.ErrExists) {
 			return e.giveUp(ctx, j, err)
 		}
-		if e.Now().Add(pause).After(j.expiry) {
+		if e.Now().Add(pause).After(j.expiry()) {
 			e.Log.Error("message not committed", "msg", j.m.Key, "group", j.m.Group.ID, "member", j.m.Member.ID, "err", err)
 			return Answer{}, err
 		}

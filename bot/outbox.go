@@ -10,8 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"qunbot/store"
 )
 
@@ -148,10 +146,6 @@ const (
 	maxBooked   = 64               // posts a transaction
 	maxReserved = 100              // lanes for which sends are reserved at a time
 	maxLook     = 1000             // lanes, or posts, a look at the database
-
-	// Together at most 300 in any second, evenly: 18,000 a minute.
-	sendRate  = 290
-	sendBurst = 10
 )
 
 // An Outbox sends posts: those of one lane one by one in the order in which
@@ -167,7 +161,7 @@ type Outbox struct {
 	owner string
 	poll  time.Duration // how soon what another process pushed, or what has become due, is seen
 	wake  chan struct{}
-	rate  *rate.Limiter
+	times *timetable
 	quota *quota
 
 	looked atomic.Int64 // when it last found out what is due, in Unix nanoseconds; 0: never
@@ -180,7 +174,7 @@ func NewOutbox(c OutboxConfig) *Outbox {
 		owner:        c.Owner + " " + rand.Text()[:8], // two of the same name must not share leases
 		poll:         time.Second,
 		wake:         make(chan struct{}, 1),
-		rate:         rate.NewLimiter(sendRate, sendBurst),
+		times:        newTimetable(c.Store, c.Source),
 		quota:        newQuota(c.Store, c.Source),
 	}
 	if c.Store.Shared() {

@@ -87,11 +87,7 @@ func (d *dispatch) next() time.Time {
 		return next
 	}
 	now := d.Now()
-	missing := float64(min(sendBurst, len(d.due))) - d.rate.TokensAt(now)
-	t := now
-	if missing > 0 {
-		t = now.Add(time.Duration(missing*float64(time.Second)/sendRate) + time.Millisecond) // rounded up: TokensAt is not exact
-	}
+	t := d.times.next(min(lateSends/2, len(d.due)), now)
 	if d.blocked.After(t) {
 		t = d.blocked
 	}
@@ -187,9 +183,14 @@ func (d *dispatch) add(lane string) {
 // sendNext begins the next send of as many due lanes as the limits allow.
 func (d *dispatch) sendNext(ctx context.Context) error {
 	now := d.Now()
-	n := min(len(d.due), maxSending-d.sends, maxBooked, int(d.rate.TokensAt(now)))
+	n := min(len(d.due), maxSending-d.sends, maxBooked)
 	if n <= 0 || now.Before(d.blocked) {
 		return nil
+	}
+	n, err := d.times.departures(ctx, n, now)
+	if err != nil || n == 0 {
+		d.blocked = now.Add(time.Millisecond) // nothing was reserved, or the first departure is yet to come
+		return err
 	}
 	lanes, err := d.quota.allowed(ctx, d.due[:min(len(d.due), maxReserved)], n, now)
 	if err != nil {
@@ -216,7 +217,7 @@ func (d *dispatch) sendNext(ctx context.Context) error {
 	for lane, until := range waiting {
 		d.waiting[lane] = until
 	}
-	d.rate.AllowN(now, len(booked))
+	d.times.leave(len(booked))
 	for _, s := range booked {
 		d.busy[s.post.Lane] = true
 		d.quota.spend(s.post.Lane)

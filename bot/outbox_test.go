@@ -572,8 +572,8 @@ func TestRate(t *testing.T) {
 		if len(w.arrived) != posts {
 			t.Fatalf("%d posts arrived, want %d", len(w.arrived), posts)
 		}
-		if took := w.arrived[posts-1].at.Sub(began); took > time.Duration(posts)*time.Second/sendRate*105/100 {
-			t.Errorf("it took %v for %d, want %d a second", took, posts, sendRate)
+		if took := w.arrived[posts-1].at.Sub(began); took > time.Duration(posts)*time.Second/aloneRate*105/100 {
+			t.Errorf("it took %v for %d, want %d a second", took, posts, aloneRate)
 		}
 		checkWindow(t, w.arrived, 300, time.Second)
 		last := map[string]string{}

@@ -12,6 +12,9 @@ import (
 // errBusy: the message was refused because too many are waiting.
 var errBusy = errors.New("busy")
 
+// again is after what time a refused message is said again.
+const again = 20 * time.Millisecond
+
 // A result is one run.
 type result struct {
 	phase  string
@@ -31,10 +34,7 @@ func (r result) cpuEach() time.Duration { return r.cpu / time.Duration(max(r.don
 
 // quantile returns how long the fraction q of the answers took at most.
 func (r result) quantile(q float64) time.Duration {
-	if len(r.waits) == 0 {
-		return 0
-	}
-	return r.waits[min(int(q*float64(len(r.waits))), len(r.waits)-1)]
+	return quantile(r.waits, q)
 }
 
 // A worker does one thing after another.
@@ -44,8 +44,9 @@ type worker struct {
 }
 
 // load has n workers say 0 … count-1, each number once, until all are done or
-// the limit is reached. What is under way then is still answered. It returns
-// an error if anything failed for another reason than errBusy.
+// the limit is reached. What is under way then is still answered. What is
+// refused by errBusy is said again a little later, and its wait counts from
+// then. It returns an error if anything failed for another reason.
 func load(ctx context.Context, phase string, count, n int, limit time.Duration, newWorker func() (worker, error)) (result, error) {
 	workers := make([]worker, n)
 	for i := range workers {
@@ -75,7 +76,14 @@ func load(ctx context.Context, phase string, count, n int, limit time.Duration, 
 					break
 				}
 				asked := time.Now()
-				switch err := w.say(i); {
+				err := w.say(i)
+				for errors.Is(err, errBusy) && ctx.Err() == nil {
+					mine.busy++
+					time.Sleep(again)
+					asked = time.Now()
+					err = w.say(i)
+				}
+				switch {
 				case err == nil:
 					mine.done++
 					mine.waits = append(mine.waits, time.Since(asked))

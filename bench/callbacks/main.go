@@ -5,11 +5,20 @@
 //
 //	go run ./bench/callbacks
 //	go run ./bench/callbacks --driver mysql --dsn 'root@tcp(127.0.0.1:3306)/'
+//	go run ./bench/callbacks --fsync 2ms
+//	go run ./bench/callbacks --overload
 //
 // Each member says 签到 twice: first as somebody new, for yesterday, then as
 // somebody known, for today. Beside it stands the same work without HTTP,
 // encryption and a second process: the same messages handed straight to a
 // bot.Engine with the check-in feature, on an empty database of the same kind.
+//
+// With --fsync every flush to the disk takes so much longer in the service, as
+// on a slow disk: strace does that.
+//
+// With --overload 100,000 members of 500 groups talk at a constant rate that
+// does not wait for answers: first what the service can do, and then twice as
+// much. See overload.go.
 //
 // The callbacks are encrypted before the clock starts, because the machine
 // that measures is the machine that is measured. The generator still takes its
@@ -36,6 +45,9 @@ type options struct {
 	connections int
 	limit       time.Duration // of one run
 	profile     string
+	fsync       time.Duration
+	overload    bool
+	phase       time.Duration // of --overload
 }
 
 func main() {
@@ -46,6 +58,9 @@ func main() {
 	flag.IntVar(&o.connections, "connections", 128, "how many callbacks are under way at once")
 	flag.DurationVar(&o.limit, "time", 20*time.Second, "how long a run may take; it ends sooner when everybody has said it")
 	flag.StringVar(&o.profile, "profile", "", "`file` for a CPU profile; the service then runs inside this process")
+	flag.DurationVar(&o.fsync, "fsync", 0, "how much longer a flush to the disk takes in the service")
+	flag.BoolVar(&o.overload, "overload", false, "what happens at capacity and at twice that")
+	flag.DurationVar(&o.phase, "phase", 30*time.Second, "with --overload: how long at capacity, and at twice that")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -66,6 +81,12 @@ func bench(ctx context.Context, o options) error {
 	if err := databases.describe(ctx); err != nil {
 		return err
 	}
+	if o.fsync > 0 {
+		fmt.Printf("in the service every flush takes %s longer\n", o.fsync)
+	}
+	if o.overload {
+		return overload(ctx, o, databases)
+	}
 	talk := newTalk(o.members, time.Now())
 	if o.profile != "" {
 		return profiled(ctx, o, databases, talk)
@@ -73,6 +94,10 @@ func bench(ctx context.Context, o options) error {
 	through, err := throughService(ctx, o, databases, talk)
 	if err != nil {
 		return fmt.Errorf("service: %w", err)
+	}
+	if o.fsync > 0 { // it would run here, where the disk is as it is
+		table(through, nil)
+		return nil
 	}
 	straight, err := straightAtStore(ctx, o, databases, talk)
 	if err != nil {

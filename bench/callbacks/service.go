@@ -4,20 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"qunbot/bench/rig"
 	"qunbot/bot"
 	"qunbot/bot/wecom"
 	"qunbot/handlers"
@@ -29,43 +28,91 @@ import (
 // throughService runs the talk through the program in a process of its own,
 // and prints how it starts and what memory it takes.
 func throughService(ctx context.Context, o options, databases *databases, talk *talk) ([]result, error) {
-	dir, err := os.MkdirTemp("", "qunbot-bench-")
+	s, err := newService(ctx, o, databases, 1)
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
-	program := filepath.Join(dir, "qunbot")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", program, "qunbot").CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	dsn, err := databases.make(ctx, "service")
+	defer s.close()
+	onEmpty, err := s.start(ctx)
 	if err != nil {
 		return nil, err
 	}
-	config, address, err := writeConfig(dir, o.driver, dsn)
+	if err := s.Stop(); err != nil {
+		return nil, err
+	}
+	onKnown, err := s.start(ctx)
 	if err != nil {
 		return nil, err
 	}
-	p, err := start(ctx, program, config, address)
-	if err != nil {
-		return nil, err
-	}
-	onEmpty := p.ready
-	if err := p.stop(); err != nil {
-		return nil, err
-	}
-	if p, err = start(ctx, program, config, address); err != nil {
-		return nil, err
-	}
-	defer p.stop()
-	idle := p.memory("VmRSS")
-	results, err := posts(ctx, o, talk, address, p.cpu)
+	defer s.Stop()
+	idle := s.Memory("VmRSS")
+	results, err := posts(ctx, o, talk, s.address, s.CPU)
 	if err != nil {
 		return results, err
 	}
-	fmt.Printf("ready after %s ms on an empty database, %s ms on a known one\n", ms(onEmpty), ms(p.ready))
-	fmt.Printf("memory: %.1f MiB idle, %.1f MiB after the load, %.1f MiB at most\n", idle, p.memory("VmRSS"), p.memory("VmHWM"))
+	fmt.Printf("ready after %s ms on an empty database, %s ms on a known one\n", ms(onEmpty), ms(onKnown))
+	fmt.Printf("memory: %.1f MiB idle, %.1f MiB after the load, %.1f MiB at most\n", idle, s.Memory("VmRSS"), s.Memory("VmHWM"))
 	return results, nil
+}
+
+// A service is the program of this checkout, on an empty database.
+type service struct {
+	*rig.Child
+	dir, program, config, address string
+	under                         []string // what it is started by
+}
+
+// newService builds the program and its settings, with so many groups.
+func newService(ctx context.Context, o options, databases *databases, groups int) (*service, error) {
+	s := &service{}
+	var err error
+	if s.under, err = slowDisk(o.fsync); err != nil {
+		return nil, err
+	}
+	if s.dir, err = os.MkdirTemp("", "qunbot-bench-"); err != nil {
+		return nil, err
+	}
+	if s.program, err = rig.Build(ctx, s.dir, false); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	dsn, err := databases.make(ctx, "service")
+	if err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	s.config = filepath.Join(s.dir, "qunbot.yaml")
+	if err := writeConfig(s.config, o.driver, dsn, groups); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	if s.address, err = rig.FreeAddress(); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+// start starts the service and returns how long it took to answer.
+func (s *service) start(ctx context.Context) (ready time.Duration, err error) {
+	if s.Child, err = rig.Start(s.program, s.config, s.address, s.config+".log", s.under...); err != nil {
+		return 0, err
+	}
+	return s.AwaitReady(ctx)
+}
+
+func (s *service) close() error { return os.RemoveAll(s.dir) }
+
+// slowDisk returns the command that starts a program whose every flush to the
+// disk takes so much longer: strace holds the call up when the kernel is done
+// with it, and with --seccomp-bpf costs the other calls next to nothing. A zero
+// delay needs no command.
+func slowDisk(delay time.Duration) ([]string, error) {
+	if delay == 0 {
+		return nil, nil
+	}
+	strace, err := exec.LookPath("strace")
+	if err != nil {
+		return nil, errors.New("--fsync needs strace: apt-get install strace")
+	}
+	return []string{strace, "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync",
+		"-e", fmt.Sprintf("inject=fsync,fdatasync:delay_exit=%d", delay.Microseconds())}, nil
 }
 
 // posts plays the whole talk to the service at address; cpu says what CPU time
@@ -87,106 +134,20 @@ func posts(ctx context.Context, o options, talk *talk, address string, cpu func(
 	return results, nil
 }
 
-func writeConfig(dir, driver, dsn string) (path, address string, err error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", "", err
-	}
-	address = l.Addr().String()
-	if err := l.Close(); err != nil {
-		return "", "", err
-	}
-	path = filepath.Join(dir, "qunbot.yaml")
-	text := fmt.Sprintf(`listen: %s
-secret_key_file: qunbot.key
+func writeConfig(path, driver, dsn string, groups int) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, `secret_key_file: qunbot.key
 database: {driver: %s, dsn: %q}
 wecom:
   corp_id: ww0123456789abcdef
   bots:
     - {name: %s, display_name: %s, token: %s, aes_key: %s}
 groups:
-  - {chat_id: %s, name: 压测群, mall: 示例商场}
-`, address, driver, dsn, botName, botTitle, botToken, botKey, chatID)
-	return path, address, os.WriteFile(path, []byte(text), 0o600)
-}
-
-// A child is the service in a process of its own.
-type child struct {
-	cmd   *exec.Cmd
-	stdin io.Closer // while it is open the service runs
-	log   string
-	ready time.Duration // from start until it answered
-}
-
-// start starts the service and waits until it answers.
-func start(ctx context.Context, program, config, address string) (*child, error) {
-	c := &child{cmd: exec.Command(program, "serve", "--until-eof", "--config", config), log: config + ".log"}
-	c.cmd.Env = []string{}
-	log, err := os.Create(c.log)
-	if err != nil {
-		return nil, err
+`, driver, dsn, rig.BotName, rig.BotTitle, rig.BotToken, rig.BotKey)
+	for g := range groups {
+		fmt.Fprintf(&b, "  - {chat_id: %s, name: 压测群%d, mall: 示例商场}\n", chatID(g), g)
 	}
-	defer log.Close()
-	c.cmd.Stdout, c.cmd.Stderr = log, log
-	if c.stdin, err = c.cmd.StdinPipe(); err != nil {
-		return nil, err
-	}
-	began := time.Now()
-	if err := c.cmd.Start(); err != nil {
-		return nil, err
-	}
-	for {
-		resp, err := http.Get("http://" + address + "/healthz")
-		if err == nil {
-			resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
-				c.ready = time.Since(began)
-				return c, nil
-			}
-		}
-		if time.Since(began) > 30*time.Second || ctx.Err() != nil {
-			text, _ := os.ReadFile(c.log)
-			return nil, errors.Join(fmt.Errorf("the service does not answer: %s", text), c.stop())
-		}
-		time.Sleep(2 * time.Millisecond)
-	}
-}
-
-func (c *child) stop() error {
-	c.cmd.Process.Signal(syscall.SIGTERM)
-	c.stdin.Close()
-	return c.cmd.Wait()
-}
-
-// memory returns a figure of /proc/PID/status in MiB, 0 where there is none.
-func (c *child) memory(name string) float64 {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.cmd.Process.Pid))
-	if err != nil {
-		return 0
-	}
-	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, name+":"); ok {
-			kib, _ := strconv.ParseFloat(strings.Fields(rest)[0], 64)
-			return kib / 1024
-		}
-	}
-	return 0
-}
-
-// cpu returns the CPU time that the service has taken, 0 where /proc does not
-// say. Its unit there is 10 ms.
-//
-// Source: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
-func (c *child) cpu() time.Duration {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.cmd.Process.Pid))
-	if err != nil {
-		return 0
-	}
-	_, rest, _ := strings.Cut(string(text), ") ") // behind the name, which may have blanks
-	fields := strings.Fields(rest)
-	user, _ := strconv.ParseInt(fields[11], 10, 64)
-	system, _ := strconv.ParseInt(fields[12], 10, 64)
-	return time.Duration(user+system) * 10 * time.Millisecond
+	return os.WriteFile(path, []byte(b.String()), 0o600)
 }
 
 // ownCPU returns the CPU time that this process has taken.
@@ -217,9 +178,9 @@ func straightAtStore(ctx context.Context, o options, databases *databases, talk 
 			r, err := load(ctx, day.name, len(day.said), o.connections, o.limit, func() (worker, error) {
 				return worker{say: func(member int) error {
 					a, err := e.Handle(ctx, bot.Message{
-						Key: store.Key("aibot/"+botName, messageID(d, member)), Endpoint: "aibot/" + botName, BotName: botTitle,
-						ChatID: chatID, ChatKind: store.InternalGroup, From: store.Identity{Kind: store.UserID, Value: userID(member)},
-						Text: "@" + botTitle + " 签到", Addressed: true, SentAt: time.Unix(day.sent.Unix(), 0).UTC(),
+						Key: store.Key("aibot/"+rig.BotName, messageID(d, member)), Endpoint: "aibot/" + rig.BotName, BotName: rig.BotTitle,
+						ChatID: chatID(0), ChatKind: store.InternalGroup, From: store.Identity{Kind: store.UserID, Value: userID(member)},
+						Text: "@" + rig.BotTitle + " 签到", Addressed: true, SentAt: time.Unix(day.sent.Unix(), 0).UTC(),
 					})
 					if errors.Is(err, bot.ErrBusy) {
 						return errBusy
@@ -245,7 +206,7 @@ func straightAtStore(ctx context.Context, o options, databases *databases, talk 
 func throughServer(ctx context.Context, o options, databases *databases, talk *talk) (results []result, err error) {
 	err = withEngine(ctx, databases, func(e *bot.Engine) error {
 		platform, err := wecom.New(wecom.Config{
-			Bots: []wecom.Bot{{Name: botName, DisplayName: botTitle, Token: botToken, AESKey: botKey}},
+			Bots: []wecom.Bot{{Name: rig.BotName, DisplayName: rig.BotTitle, Token: rig.BotToken, AESKey: rig.BotKey}},
 			Now:  time.Now, Log: slog.New(slog.DiscardHandler),
 		})
 		if err != nil {

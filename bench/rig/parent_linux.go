@@ -1,0 +1,6 @@
+package rig
+
+import "syscall"
+
+// DieWithParent ends a child with this process, also when that is killed.
+func DieWithParent() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }
