@@ -198,9 +198,13 @@ func (e *Engine) drain(first *job) []*job {
 func (e *Engine) commit(ctx context.Context, batch []*job) {
 	last := batch[len(batch)-1] // it found the most others
 	e.gate.begin(e.Now())
-	defer func() { e.gate.end(last.ahead, e.Now().Sub(last.came)) }()
 	e.work.begin(e.Now())
-	defer e.work.end()
+	// The batch ends before its last answer is given: who gets it may say the
+	// next thing at once.
+	end := func() {
+		e.work.end()
+		e.gate.end(last.ahead, e.Now().Sub(last.came))
+	}
 	live := batch[:0]
 	for _, j := range batch {
 		if e.Now().Before(j.expiry()) {
@@ -210,14 +214,18 @@ func (e *Engine) commit(ctx context.Context, batch []*job) {
 		}
 	}
 	answers, err := e.transact(ctx, live)
-	if err == nil {
+	if err == nil || len(live) == 0 {
+		end()
 		for i, j := range live {
 			j.done <- result{answer: answers[i]}
 		}
 		return
 	}
-	for _, j := range live {
+	for i, j := range live {
 		answer, err := e.alone(ctx, j)
+		if i == len(live)-1 {
+			end()
+		}
 		j.done <- result{answer, err}
 	}
 }

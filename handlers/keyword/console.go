@@ -20,7 +20,7 @@ const (
 
 func (f *feature) listPage() console.Page {
 	return console.Page{
-		Path: "/keywords", Title: "关键词", Purpose: "听到什么词，就回答什么。指令先回答，没有指令再看这里。", Group: console.Content, Icon: "word",
+		Path: "/keywords", Title: "关键词", Purpose: "听到什么词，就回答什么。指令先回答，没有指令再看这里。", Group: console.Content, Menu: "资讯和关键词", Icon: "word",
 		Role: store.Analyst, Change: store.Staff,
 		FS: files, Template: "list.html", Style: "keyword.css", Load: f.loadList, Post: f.changeMany,
 	}

@@ -19,7 +19,7 @@ const historyMonths = 6
 // members will read.
 func (f *feature) page() console.Page {
 	return console.Page{
-		Path: "/monthly", Title: "活动文案", Purpose: "每个商场一份，每月到了日子自动发到它的群里。", Group: console.Content, Menu: "资讯和活动", Icon: "calendar",
+		Path: "/monthly", Title: "活动文案", Purpose: "每个商场一份，每月到了日子自动发到它的群里。", Group: console.Content, Menu: "资讯和关键词", Icon: "calendar",
 		Role: store.Analyst, Change: store.Staff,
 		FS: files, Style: "console.css", Load: f.load, Post: f.save,
 	}

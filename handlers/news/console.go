@@ -25,7 +25,7 @@ const (
 func (f *feature) pages() []console.Page {
 	return []console.Page{
 		{
-			Path: "/news", Title: "资讯", Purpose: "每天早上发到群里的消息：下一期有什么，从哪里来。", Group: console.Content, Menu: "资讯和活动", Icon: "news",
+			Path: "/news", Title: "资讯", Purpose: "每天早上发到群里的消息：下一期有什么，从哪里来。", Group: console.Content, Menu: "资讯和关键词", Icon: "news",
 			Role: store.Analyst, Change: store.Staff,
 			FS: files, Style: "console.css", Load: f.overview, Post: f.hide,
 		},
@@ -437,8 +437,9 @@ func (f *feature) checkSimilar(ctx context.Context, tx *store.Tx, item store.New
 
 // groupsData is what the form of groups shows.
 type groupsData struct {
-	Malls []mallGroups
-	May   bool
+	Articles bool // shown as articles where that is possible
+	Malls    []mallGroups
+	May      bool
 }
 
 type mallGroups struct {
@@ -458,15 +459,16 @@ func (f *feature) groupsForm(ctx context.Context, tx *store.Tx, v console.Visit)
 	if err != nil {
 		return nil, err
 	}
-	off, err := f.off(ctx, tx)
+	chosen, err := f.switches(ctx, tx)
 	if err != nil {
 		return nil, err
 	}
+	off := chosen.off()
 	groups, err := tx.Groups(ctx)
 	if err != nil {
 		return nil, err
 	}
-	data := groupsData{May: v.Operator.Role.Covers(store.Staff)}
+	data := groupsData{May: v.Operator.Role.Covers(store.Staff), Articles: chosen.Articles}
 	for _, m := range append(malls, store.Mall{Name: noMall}) {
 		part := mallGroups{Name: m.Name}
 		for _, g := range groups {
@@ -484,10 +486,11 @@ func (f *feature) groupsForm(ctx context.Context, tx *store.Tx, v console.Visit)
 // setGroups turns groups on and off. Groups that the form did not show, such as
 // new ones, stay as they are.
 func (f *feature) setGroups(ctx context.Context, tx *store.Tx, v console.Visit) (console.Result, error) {
-	off, err := f.off(ctx, tx)
+	before, err := f.switches(ctx, tx)
 	if err != nil {
 		return console.Result{}, err
 	}
+	off := before.off()
 	for _, shown := range v.Form["shown"] {
 		id, err := strconv.ParseInt(shown, 10, 64)
 		if err != nil {
@@ -499,11 +502,11 @@ func (f *feature) setGroups(ctx context.Context, tx *store.Tx, v console.Visit) 
 			off[id] = true
 		}
 	}
-	s := switches{Off: []int64{}}
+	s := switches{Off: []int64{}, Articles: v.Value("articles") != ""}
 	for id := range off {
 		s.Off = append(s.Off, id)
 	}
 	slices.Sort(s.Off)
-	return console.Result{Object: "news groups", Detail: fmt.Sprintf("off: %v", s.Off), Redirect: "/console/news", Message: "已保存，下一期起生效。"},
+	return console.Result{Object: "news groups", Detail: fmt.Sprintf("off: %v, articles: %v", s.Off, s.Articles), Redirect: "/console/news", Message: "已保存，下一期起生效。"},
 		tx.SetSetting(ctx, switchSetting, s)
 }

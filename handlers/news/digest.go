@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
+	"qunbot/bot"
 	"qunbot/store"
 	"qunbot/web/style"
 )
@@ -37,6 +39,37 @@ func digest(day store.Day, items []store.NewsItem, extra, limit int) (text strin
 	}
 	b.WriteString(more(len(items) - n + extra))
 	return b.String(), n
+}
+
+// articles returns items as articles to press, or nil if they cannot all be
+// that: each needs a link, and there may be bot.MaxArticles.
+func articles(items []store.NewsItem) *bot.Rich {
+	var list []bot.Article
+	for _, item := range items {
+		a := bot.Article{Title: item.Text, URL: item.Link}
+		if len(a.Title) > bot.MaxTitleBytes {
+			a.Title, a.Description = cutBytes(item.Text, bot.MaxTitleBytes), cutBytes(item.Text, bot.MaxDescriptionBytes)
+		}
+		if item.Link == "" || len(list) == bot.MaxArticles {
+			return nil
+		}
+		list = append(list, a)
+	}
+	return &bot.Rich{Articles: list}
+}
+
+// cutBytes returns text, shortened to whole characters with an ellipsis if it
+// has more than most bytes.
+func cutBytes(text string, most int) string {
+	const ellipsis = "…"
+	if len(text) <= most {
+		return text
+	}
+	end := most - len(ellipsis)
+	for !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + ellipsis
 }
 
 // more says that there was no room for left items; nothing if there was.

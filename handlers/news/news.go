@@ -95,22 +95,24 @@ func said(n store.NewsItem) string {
 
 func objectOf(item int64) string { return "item " + strconv.FormatInt(item, 10) }
 
-// switches are the groups that operators turned the digest off for.
+// switches are what operators chose about the digest.
 type switches struct {
-	Off []int64 `json:"off"`
+	Off      []int64 `json:"off"`      // groups that get none
+	Articles bool    `json:"articles"` // it is shown as articles to press, where all items have links
 }
 
 const switchSetting = "news"
 
+func (f *feature) switches(ctx context.Context, tx *store.Tx) (s switches, err error) {
+	err = tx.Setting(ctx, switchSetting, &s)
+	return s, err
+}
+
 // off returns the groups without a digest.
-func (f *feature) off(ctx context.Context, tx *store.Tx) (map[int64]bool, error) {
-	var s switches
-	if err := tx.Setting(ctx, switchSetting, &s); err != nil {
-		return nil, err
-	}
+func (s switches) off() map[int64]bool {
 	off := make(map[int64]bool, len(s.Off))
 	for _, id := range s.Off {
 		off[id] = true
 	}
-	return off, nil
+	return off
 }

@@ -2,6 +2,7 @@ package news
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"qunbot/bot"
 	"qunbot/handlers"
 	"qunbot/handlers/moderation"
 	"qunbot/handlers/review"
@@ -92,6 +94,17 @@ func (w *world) write(mall int64, texts ...string) {
 			}
 		}
 		return nil
+	})
+}
+
+// link writes an item that leads somewhere.
+func (w *world) link(text, address string) {
+	w.t.Helper()
+	w.update(func(tx *store.Tx) error {
+		i := item(text, address)
+		i.Day, i.OperatorID, i.SeenAt, i.CreatedAt = store.DayOf(w.now, w.Zone), 1, w.now, w.now
+		_, err := tx.AddNewsItem(tx.Context(), i)
+		return err
 	})
 }
 
@@ -529,5 +542,48 @@ func TestFetchStops(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Where operators want articles, a digest whose items all have links is sent as
+// such; any other as text. The text is there in both.
+func TestArticles(t *testing.T) {
+	w := open(t, storetest.Open(t))
+	w.update(func(tx *store.Tx) error { return tx.SetSetting(tx.Context(), switchSetting, switches{Articles: true}) })
+	post := func(due time.Time) store.Post {
+		t.Helper()
+		w.now = due
+		w.run(w.post, due)
+		var p store.Post
+		err := w.Store.View(t.Context(), func(tx *store.Tx) (err error) {
+			p, err = tx.PostByKey(tx.Context(), store.Key("news.post", 1, store.DayOf(due, w.Zone)))
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	long := strings.Repeat("很长的消息", 12)
+	w.link("第二条", "https://example.com/2") // the newest stands first
+	w.link(long, "https://example.com/1")
+	p := post(now)
+	var rich bot.Rich
+	if err := json.Unmarshal([]byte(p.Rich), &rich); err != nil || p.Form != store.FormArticles || len(rich.Articles) != 2 {
+		t.Fatalf("post of the form %q with %s, want two articles", p.Form, p.Rich)
+	}
+	for i, a := range rich.Articles {
+		if len(a.Title) > bot.MaxTitleBytes || !strings.Contains(p.Text, a.URL) || a.URL != fmt.Sprintf("https://example.com/%d", i+1) {
+			t.Errorf("article %d = %+v of the digest\n%s", i, a, p.Text)
+		}
+	}
+	if a := rich.Articles[0]; !strings.HasSuffix(a.Title, "…") || a.Description != long {
+		t.Errorf("a long item = %+v, want it cut in the title and whole below", a)
+	}
+
+	w.link("有链接", "https://example.com/3")
+	w.write(0, "没有链接")
+	if p := post(now.AddDate(0, 0, 1)); p.Form != "" || !strings.Contains(p.Text, "没有链接") {
+		t.Errorf("a digest with an item without link has the form %q: %s", p.Form, p.Text)
 	}
 }

@@ -61,10 +61,11 @@ const noMall = "没有商场的群"
 // targets returns the groups to post to by their mall. A place that several
 // groups share is posted to once, for the first of them.
 func (f *feature) targets(ctx context.Context, tx *store.Tx) (map[int64][]target, error) {
-	off, err := f.off(ctx, tx)
+	chosen, err := f.switches(ctx, tx)
 	if err != nil {
 		return nil, err
 	}
+	off := chosen.off()
 	groups, err := tx.Groups(ctx)
 	if err != nil {
 		return nil, err
@@ -118,10 +119,18 @@ func (f *feature) postMall(ctx context.Context, tx *store.Tx, m store.Mall, targ
 	if text == "" {
 		return nil
 	}
+	reply := bot.Reply{Text: text}
+	chosen, err := f.switches(ctx, tx)
+	if err != nil {
+		return err
+	}
+	if chosen.Articles {
+		reply.Rich = articles(items)
+	}
 	for _, t := range targets {
 		err := bot.Push(ctx, tx, bot.Post{
 			Key:  store.Key("news.post", t.ID, day),
-			Lane: t.lane, Reply: bot.Reply{Text: text}, Delivery: bot.AtLeastOnce,
+			Lane: t.lane, Reply: reply, Delivery: bot.AtLeastOnce,
 			Expires: max(day, store.DayOf(f.Now(), f.Zone)).Add(1).Start(f.Zone), // late is today's evening at the latest
 			Item:    "news",
 		})
