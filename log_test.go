@@ -16,7 +16,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -25,24 +24,6 @@ import (
 	"qunbot/store"
 	"qunbot/store/storetest"
 )
-
-// A safeBuffer may be written by many goroutines while it is read.
-type safeBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *safeBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *safeBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
-}
 
 // both is a log handler that hands records to two others.
 type both struct{ a, b slog.Handler }
@@ -130,7 +111,7 @@ operators:
 	}
 	plant("app token", "APPtok3n")
 
-	log, printed := &safeBuffer{}, &safeBuffer{}
+	log, printed := &syncBuffer{}, &syncBuffer{}
 	r := start(t, settings, func(ctx context.Context, cfg config.Config, env environment) error {
 		env.Log = slog.New(both{newLog(log, config.Config{}).Handler(), env.Log.Handler()}) // without what it would blot out
 		env.Out = printed

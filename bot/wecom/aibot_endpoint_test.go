@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -56,8 +57,32 @@ type fixture struct {
 	engine *echoEngine
 	cipher *wecom.Cipher
 	mux    *http.ServeMux
-	log    bytes.Buffer
+	log    sharedBuffer
 	remote string // where deliveries come from
+}
+
+// A sharedBuffer holds a log that a test reads while others write it.
+type sharedBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *sharedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *sharedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+func (b *sharedBuffer) Reset() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.text.Reset()
 }
 
 func newFixture(t *testing.T) *fixture {

@@ -47,11 +47,17 @@ func Each(t *testing.T, test func(t *testing.T, db *store.Store)) {
 	EachOptions(t, func(t *testing.T, o store.Options) { test(t, open(t, o)) })
 }
 
-// EachOptions is Each for tests that open the database themselves.
+// EachOptions is Each for tests that open the database themselves. With -short
+// it is SQLite alone, unless TEST_SHORT_MYSQL is set.
 func EachOptions(t *testing.T, test func(t *testing.T, o store.Options)) {
 	t.Helper()
 	t.Run("sqlite", func(t *testing.T) { test(t, SQLite(t)) })
-	t.Run("mysql", func(t *testing.T) { test(t, MySQL(t)) })
+	t.Run("mysql", func(t *testing.T) {
+		if testing.Short() && os.Getenv("TEST_SHORT_MYSQL") == "" {
+			t.Skip("-short leaves MySQL out, unless TEST_SHORT_MYSQL is set")
+		}
+		test(t, MySQL(t))
+	})
 }
 
 // SQLite returns the options of a database file that does not exist yet.
