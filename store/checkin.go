@@ -99,3 +99,18 @@ func (tx *Tx) CheckInCounts(ctx context.Context, first, last Day) ([]DayCount, e
 	}
 	return counts, nil
 }
+
+// GroupsWithCheckIn returns the groups in which somebody has checked in for a
+// day.
+func (tx *Tx) GroupsWithCheckIn(ctx context.Context, day Day) (map[int64]bool, error) {
+	var ids []int64
+	err := tx.db.WithContext(ctx).Model(&CheckIn{}).Where("day = ?", day).Distinct("group_id").Pluck("group_id", &ids).Error
+	if err != nil {
+		return nil, fmt.Errorf("list groups with check-ins: %w", err)
+	}
+	groups := make(map[int64]bool, len(ids))
+	for _, id := range ids {
+		groups[id] = true
+	}
+	return groups, nil
+}

@@ -11,6 +11,7 @@ import (
 	"qunbot/bot"
 	"qunbot/handlers"
 	"qunbot/ledger"
+	"qunbot/scheduler"
 	"qunbot/store"
 	"qunbot/web/console"
 	"qunbot/web/portal"
@@ -29,6 +30,9 @@ func New(d handlers.Deps) handlers.Feature {
 		Commands: []bot.Command{
 			{Words: []string{"签到", "打卡"}, Help: "每天一次，领积分；连续签到更多", Handle: f.checkIn},
 			{Words: []string{"补签"}, Help: "补上昨天漏掉的签到", Handle: f.repair},
+		},
+		Jobs: []scheduler.Job{
+			{Name: "checkin.remind", Title: "提醒签到", Schedule: scheduler.Daily(20, 0), Missed: scheduler.Skip, Run: f.remind},
 		},
 		Console: []console.Page{f.rulesPage()},
 		Portal:  []portal.Page{f.memberPage()},
