@@ -162,6 +162,9 @@ func TestSaid(t *testing.T) {
 			tx.Hear(message("h", 1, 7, 3*time.Minute))
 			tx.Hear(message("i", 2, 7, 30*time.Second))
 			said, err := tx.Said(tx.Context(), 1, 7, noon, noon.Add(time.Minute), 9)
+			if err != nil {
+				return err
+			}
 			got := ""
 			for _, m := range said {
 				got += m.Text
