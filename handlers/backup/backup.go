@@ -50,7 +50,7 @@ func New(d handlers.Deps, c Config) handlers.Feature {
 	all := handlers.Feature{
 		Name: "backup",
 		Console: []console.Page{{
-			Path: "/backups", Title: "备份", Purpose: "出了事能回到哪一刻。", Group: console.Manage, Icon: "coins",
+			Path: "/backups", Title: "备份", Purpose: "出了事能回到哪一刻。", Group: console.Manage, Menu: "运行", Icon: "coins",
 			Role: store.Manager, FS: files, Template: "list.html", Style: "list.css", Load: f.list, Post: f.start,
 		}},
 	}
