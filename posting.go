@@ -83,10 +83,6 @@ func (s staffRoom) notify(ctx context.Context, tx *store.Tx, key, text string) e
 	return nil
 }
 
-// kfWindow is how long after a customer's last message one may be sent.
-// Source: https://developer.work.weixin.qq.com/document/path/94677
-const kfWindow = 48 * time.Hour
-
 // tellMember tells a member where they can be reached: colleagues by app
 // message, customers where they talked to 客服 within the last 48 h. It reports
 // false if they are neither.
@@ -111,7 +107,7 @@ func (s staffRoom) tellMember(ctx context.Context, tx *store.Tx, member int64, k
 			if err != nil {
 				return false, err
 			}
-			if p.Expires = talk.HeardAt.Add(kfWindow); s.deps.Now().Before(p.Expires) {
+			if p.Expires = talk.HeardAt.Add(wecom.KFWindow); s.deps.Now().Before(p.Expires) {
 				p.Lane, p.Reply = "kf/"+talk.Account+"/"+talk.Customer, bot.Reply{Text: text}
 				return true, bot.Push(ctx, tx, p)
 			}

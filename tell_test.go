@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"qunbot/bot/wecom"
 	"qunbot/handlers"
 	"qunbot/store"
 	"qunbot/store/storetest"
@@ -57,7 +58,7 @@ func TestTellMember(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	end := now.Add(kfWindow)
+	end := now.Add(wecom.KFWindow)
 	now = now.Add(time.Hour)
 	if told, p := tell(s, customer); !told || p.Lane != "kf/wk1/wm1" || p.ExpiresAt == nil || !p.ExpiresAt.Equal(end) {
 		t.Errorf("a customer: %t, %+v, want it in the talk until %v", told, p, end)

@@ -461,7 +461,7 @@ func (k *KF) happened(ctx context.Context, e kfEntry, old *atomic.Int64) error {
 func (k *KF) learn(ctx context.Context, account string, entries []kfEntry) error {
 	var customers []string
 	for _, e := range entries {
-		if k.Now().Sub(e.at()) < kfWindow {
+		if k.Now().Sub(e.at()) < KFWindow {
 			customers = append(customers, e.Customer)
 		}
 	}

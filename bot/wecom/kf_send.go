@@ -10,11 +10,15 @@ import (
 	"qunbot/store"
 )
 
+// KFWindow is how long after a customer's last message one may be sent.
+//
+// Source: https://developer.work.weixin.qq.com/document/path/94677
+const KFWindow = 48 * time.Hour
+
 const (
-	kfWindow    = 48 * time.Hour // after a customer's message, in which we may send
-	kfMargin    = time.Minute    // by which we keep clear of its end, for clocks that differ
-	kfAllowance = 5              // messages in a window; each message of the customer begins a new one
-	kfMaxParts  = 2              // of a text that is too long for one message
+	kfMargin    = time.Minute // by which we keep clear of its end, for clocks that differ
+	kfAllowance = 5           // messages in a window; each message of the customer begins a new one
+	kfMaxParts  = 2           // of a text that is too long for one message
 
 	kfMaxResends = 3 // of a message that did not arrive, when an operator wants it
 )
@@ -192,7 +196,7 @@ func whyNot(talk store.KFSession, now time.Time, messages int) error {
 	switch {
 	case talk.State.Attended():
 		return refuse(codeKFWrongState, "not sent: staff serve the customer")
-	case !talk.HeardAt.Equal(store.AtOnce) && now.Sub(talk.HeardAt) >= kfWindow-kfMargin:
+	case !talk.HeardAt.Equal(store.AtOnce) && now.Sub(talk.HeardAt) >= KFWindow-kfMargin:
 		return refuse(codeKFTooLate, "not sent: the customer has not written for 48 h")
 	case messages > 0 && talk.Sent+messages > kfAllowance:
 		return refuse(codeKFOverFive, "not sent: 5 messages since the customer wrote last")

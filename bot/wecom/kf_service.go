@@ -147,6 +147,6 @@ func kfText(text string) kfMessage {
 func kfPush(ctx context.Context, tx *store.Tx, s store.KFSession, key, text string, since time.Time) error {
 	return bot.Push(ctx, tx, bot.Post{
 		Key: key, Lane: kfLane(s.Account, s.Customer), Reply: bot.Reply{Text: text},
-		Delivery: bot.AtLeastOnce, Expires: since.Add(kfWindow),
+		Delivery: bot.AtLeastOnce, Expires: since.Add(KFWindow),
 	})
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -14,8 +13,7 @@ import (
 )
 
 const (
-	listPath   = console.Prefix + "/keywords"
-	maxChoices = 500 // groups in a select
+	listPath = console.Prefix + "/keywords"
 )
 
 func (f *feature) listPage() console.Page {
@@ -51,18 +49,12 @@ func (r row) Hours() string { return hours(r.FromMinute, r.ToMinute) }
 func (r row) First() string { return r.Replies[0] }
 func (r row) More() int     { return len(r.Replies) - 1 }
 
-// link is a filter, and the address with it turned on or off.
-type link struct {
-	Text, To string
-	On       bool
-}
-
 type listData struct {
 	Rows     console.Rows[row]
 	Total    int64 // rules that the filters leave
 	Search   string
-	Chips    []link
-	Kept     []link // the other filters, for the forms: name and value
+	Chips    []console.Link
+	Kept     []console.Link // the other filters, for the forms: name and value
 	Fields   console.Fields
 	Groups   []console.Option // whose rules are shown
 	Places   []console.Option // where something is tried
@@ -100,7 +92,7 @@ func (f *feature) loadList(ctx context.Context, tx *store.Tx, v console.Visit) (
 	for i, r := range rules {
 		rows[i] = row{r, whereOf(r.GroupID, names)}
 	}
-	groups, err := groupChoices(ctx, tx)
+	groups, err := console.GroupChoices(ctx, tx)
 	if err != nil {
 		return nil, err
 	}
@@ -111,51 +103,23 @@ func (f *feature) loadList(ctx context.Context, tx *store.Tx, v console.Visit) (
 		Fields:   v.Fields("group", v.Query.Get("group"), "in", v.Query.Get("in"), "at", v.Query.Get("at"), "try", v.Query.Get("try")),
 	}
 	for _, k := range []store.KeywordKind{store.KeywordExact, store.KeywordContains, store.KeywordRegexp} {
-		data.Chips = append(data.Chips, chip(v, "kind", string(k), kindWord(k), k == filter.Kind))
+		data.Chips = append(data.Chips, v.Chip("kind", string(k), kindWord(k), k == filter.Kind))
 	}
 	data.Chips = append(data.Chips,
-		chip(v, "state", "on", "启用中", filter.Enabled != nil && *filter.Enabled),
-		chip(v, "state", "off", "已停用", filter.Enabled != nil && !*filter.Enabled))
+		v.Chip("state", "on", "启用中", filter.Enabled != nil && *filter.Enabled),
+		v.Chip("state", "off", "已停用", filter.Enabled != nil && !*filter.Enabled))
 	if filter.Search != "" {
-		data.Chips = append(data.Chips, chip(v, "q", "", filter.Search, true))
+		data.Chips = append(data.Chips, v.Chip("q", "", filter.Search, true))
 	}
 	for _, name := range []string{"kind", "state", "group", "q"} {
 		if value := v.Query.Get(name); value != "" {
-			data.Kept = append(data.Kept, link{Text: name, To: value})
+			data.Kept = append(data.Kept, console.Link{Text: name, To: value})
 		}
 	}
 	if text := strings.TrimSpace(v.Query.Get("try")); text != "" {
 		data.Try, err = f.try(ctx, tx, v, text)
 	}
 	return data, err
-}
-
-// chip is the filter name=value.
-func chip(v console.Visit, name, value, text string, on bool) link {
-	q := url.Values{}
-	for k, values := range v.Query {
-		if k != name && k != "before" {
-			q[k] = values
-		}
-	}
-	if !on {
-		q.Set(name, value)
-	}
-	return link{text, strings.TrimSuffix(v.Path+"?"+q.Encode(), "?"), on}
-}
-
-// groupChoices lists where a rule may hold.
-func groupChoices(ctx context.Context, tx *store.Tx) ([]console.Option, error) {
-	groups, err := tx.GroupRows(ctx, 0, maxChoices)
-	choices := console.Options("0", "全部群（也包括私聊）")
-	for _, g := range groups {
-		name := g.Name
-		if name == "" {
-			name = g.ChatID
-		}
-		choices = append(choices, console.Option{Value: strconv.FormatInt(g.ID, 10), Label: name})
-	}
-	return choices, err
 }
 
 // A trial is what the rules would do with a text.
@@ -200,12 +164,12 @@ func (f *feature) try(ctx context.Context, tx *store.Tx, v console.Visit, text s
 	if err != nil {
 		return nil, err
 	}
-	t := &trial{Text: clip(text, 200), Where: whereOf(group, names), Minutes: clock(minute)}
+	t := &trial{Text: store.Clip(text, 200), Where: whereOf(group, names), Minutes: clock(minute)}
 	if group == 0 {
 		t.Where = "私聊"
 	}
 	var won *rule
-	for r := range m.matches(group, fold(clip(text, maxReply)), -1) {
+	for r := range m.matches(group, fold(store.Clip(text, maxReply)), -1) {
 		one := verdict{ID: r.id, Kind: kindWord(r.kind), Pattern: r.pattern, Asleep: !activeAt(r.from, r.to, minute)}
 		switch {
 		case one.Asleep:
@@ -269,7 +233,7 @@ func (f *feature) changeMany(ctx context.Context, tx *store.Tx, v console.Visit)
 // turn does one thing with rules.
 func (f *feature) turn(ctx context.Context, tx *store.Tx, do string, ids []int64) (console.Result, error) {
 	numbers := strings.Trim(strings.ReplaceAll(fmt.Sprint(ids), " ", ","), "[]")
-	done := console.Result{Object: "keyword " + clip(numbers, 60), Detail: numbers}
+	done := console.Result{Object: "keyword " + store.Clip(numbers, 60), Detail: numbers}
 	switch do {
 	case "enable", "disable":
 		if err := tx.SetKeywordsEnabled(ctx, ids, do == "enable"); err != nil {
@@ -368,7 +332,7 @@ func (f *feature) loadRule(ctx context.Context, tx *store.Tx, v console.Visit) (
 }
 
 func (f *feature) form(ctx context.Context, tx *store.Tx, v console.Visit, r store.KeywordRule) (ruleData, error) {
-	groups, err := groupChoices(ctx, tx)
+	groups, err := console.GroupChoices(ctx, tx)
 	from, to := "", ""
 	if r.FromMinute != r.ToMinute {
 		from, to = clock(r.FromMinute), clock(r.ToMinute)

@@ -239,13 +239,13 @@ func (f *feature) elsewhere(ctx context.Context, tx *store.Tx, m bot.Message, wo
 	if !m.Private() {
 		for _, r := range all {
 			if r.GroupID == 0 {
-				return refuse("", "“%s”是所有群通用的规则 #%d，请私聊我删除，或者到运营台删除。", clip(word, 20), r.ID)
+				return refuse("", "“%s”是所有群通用的规则 #%d，请私聊我删除，或者到运营台删除。", store.Clip(word, 20), r.ID)
 			}
 		}
-		return refuse("", "这个群没有关键词“%s”。", clip(word, 20))
+		return refuse("", "这个群没有关键词“%s”。", store.Clip(word, 20))
 	}
 	if len(all) == 0 {
-		return refuse("", "没有关键词“%s”。说“/关键词 列表”看看有哪些。", clip(word, 20))
+		return refuse("", "没有关键词“%s”。说“/关键词 列表”看看有哪些。", store.Clip(word, 20))
 	}
 	names, err := groupNames(ctx, tx, all)
 	if err != nil {
@@ -301,11 +301,11 @@ func groupNames(ctx context.Context, tx *store.Tx, rules []store.KeywordRule) (m
 func lines(rules []store.KeywordRule, names map[int64]string) string {
 	var b strings.Builder
 	for _, r := range rules {
-		fmt.Fprintf(&b, "\n#%d %s“%s”", r.ID, kindWord(r.Kind), clip(r.Pattern, 20))
+		fmt.Fprintf(&b, "\n#%d %s“%s”", r.ID, kindWord(r.Kind), store.Clip(r.Pattern, 20))
 		if names != nil {
 			b.WriteString("（" + whereOf(r.GroupID, names) + "）")
 		}
-		fmt.Fprintf(&b, " => %s", clip(strings.ReplaceAll(r.Replies[0], "\n", " "), 20))
+		fmt.Fprintf(&b, " => %s", store.Clip(strings.ReplaceAll(r.Replies[0], "\n", " "), 20))
 		if len(r.Replies) > 1 {
 			fmt.Fprintf(&b, " 等 %d 条", len(r.Replies))
 		}
@@ -327,12 +327,4 @@ func whereOf(group int64, names map[int64]string) string {
 		return names[group]
 	}
 	return "群 " + strconv.FormatInt(group, 10)
-}
-
-// clip shortens text to n characters.
-func clip(text string, n int) string {
-	if r := []rune(text); len(r) > n {
-		return string(r[:n]) + "…"
-	}
-	return text
 }

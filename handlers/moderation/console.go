@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,7 +18,6 @@ const (
 	menuWord    = "内容安全"
 	listPath    = console.Prefix + "/moderation"
 	strikesPath = listPath + "/strikes"
-	maxChoices  = 500  // groups in a select
 	maxLines    = 2000 // words added at once
 	maxTry      = 2000 // characters of a text that is tried
 )
@@ -81,18 +79,12 @@ func levelState(l wordfilter.Level) string {
 	return "quiet"
 }
 
-// link is a filter, and the address with it turned on or off.
-type link struct {
-	Text, To string
-	On       bool
-}
-
 type listData struct {
 	Rows       console.Rows[row]
 	Total      int64 // words that the filters leave
 	Search     string
-	Chips      []link
-	Kept       []link // the other filters, for the forms: name and value
+	Chips      []console.Link
+	Kept       []console.Link // the other filters, for the forms: name and value
 	Fields     console.Fields
 	Groups     []console.Option // whose words are shown
 	Places     []console.Option // where something is tried
@@ -140,7 +132,7 @@ func (f *feature) loadList(ctx context.Context, tx *store.Tx, v console.Visit) (
 		return nil, err
 	}
 	data.Rows = console.Paged(v, rows, func(r row) int64 { return r.ID })
-	if data.Groups, err = groupChoices(ctx, tx); err != nil {
+	if data.Groups, err = console.GroupChoices(ctx, tx); err != nil {
 		return nil, err
 	}
 	data.Places = append(console.Options("0", "私聊"), data.Groups[1:]...)
@@ -155,16 +147,16 @@ func (f *feature) loadList(ctx context.Context, tx *store.Tx, v console.Visit) (
 	if data.Strikes, err = tx.CountStrikeRows(ctx, store.StrikeFilter{Since: tally.after(v.Now), NotUndone: true}); err != nil {
 		return nil, err
 	}
-	for _, k := range []link{{Text: "拦截", To: string(store.LevelBlock)}, {Text: "警告", To: string(store.LevelWarn)},
+	for _, k := range []console.Link{{Text: "拦截", To: string(store.LevelBlock)}, {Text: "警告", To: string(store.LevelWarn)},
 		{Text: "提醒", To: string(store.LevelRemind)}, {Text: "放行词", To: "allow"}} {
-		data.Chips = append(data.Chips, chip(v, "kind", k.To, k.Text, k.To == kind))
+		data.Chips = append(data.Chips, v.Chip("kind", k.To, k.Text, k.To == kind))
 	}
 	if filter.Search != "" {
-		data.Chips = append(data.Chips, chip(v, "q", "", filter.Search, true))
+		data.Chips = append(data.Chips, v.Chip("q", "", filter.Search, true))
 	}
 	for _, name := range []string{"kind", "group", "category", "q"} {
 		if value := v.Query.Get(name); value != "" {
-			data.Kept = append(data.Kept, link{Text: name, To: value})
+			data.Kept = append(data.Kept, console.Link{Text: name, To: value})
 		}
 	}
 	if text := strings.TrimSpace(v.Query.Get("try")); text != "" {
@@ -180,34 +172,6 @@ func rowsOf(ctx context.Context, tx *store.Tx, words []store.SensitiveWord) ([]r
 		rows[i] = row{w, placeOf(w.GroupID, names)}
 	}
 	return rows, err
-}
-
-// chip is the filter name=value.
-func chip(v console.Visit, name, value, text string, on bool) link {
-	q := url.Values{}
-	for k, values := range v.Query {
-		if k != name && k != "before" {
-			q[k] = values
-		}
-	}
-	if !on {
-		q.Set(name, value)
-	}
-	return link{text, strings.TrimSuffix(v.Path+"?"+q.Encode(), "?"), on}
-}
-
-// groupChoices lists where a word may count.
-func groupChoices(ctx context.Context, tx *store.Tx) ([]console.Option, error) {
-	groups, err := tx.GroupRows(ctx, 0, maxChoices)
-	choices := console.Options("0", "全部群（也包括私聊）")
-	for _, g := range groups {
-		name := g.Name
-		if name == "" {
-			name = g.ChatID
-		}
-		choices = append(choices, console.Option{Value: strconv.FormatInt(g.ID, 10), Label: name})
-	}
-	return choices, err
 }
 
 // A trial is what would become of a text.
@@ -240,7 +204,7 @@ type foundWord struct {
 
 // try scans a text as if a member said it in a group. Nothing is counted.
 func (f *feature) try(ctx context.Context, tx *store.Tx, v console.Visit, text string) (*trial, error) {
-	text = clip(text, maxTry)
+	text = store.Clip(text, maxTry)
 	group, err := strconv.ParseInt(v.Query.Get("in"), 10, 64)
 	if err != nil || group < 0 {
 		group = 0
@@ -329,7 +293,7 @@ func (f *feature) changeMany(ctx context.Context, tx *store.Tx, v console.Visit)
 		return console.Result{}, console.Invalid("", "请先选中几个词。")
 	}
 	numbers := strings.Trim(strings.ReplaceAll(fmt.Sprint(ids), " ", ","), "[]")
-	done := console.Result{Object: "words " + clip(numbers, 60)}
+	done := console.Result{Object: "words " + store.Clip(numbers, 60)}
 	do := v.Value("do")
 	if level, ok := parseLevel(do); ok {
 		n, err := tx.SetWordsLevel(ctx, ids, level)
@@ -375,7 +339,7 @@ func (f *feature) loadNew(ctx context.Context, tx *store.Tx, v console.Visit) (a
 	if v.Query.Get("kind") == "allow" {
 		kind = "allow"
 	}
-	return f.form(ctx, tx, v, v.Fields("words", "", "kind", kind, "category", clip(v.Query.Get("category"), maxCategory), "group", "0", "match", "", "sure", ""))
+	return f.form(ctx, tx, v, v.Fields("words", "", "kind", kind, "category", store.Clip(v.Query.Get("category"), maxCategory), "group", "0", "match", "", "sure", ""))
 }
 
 func (f *feature) loadWord(ctx context.Context, tx *store.Tx, v console.Visit) (any, error) {
@@ -408,7 +372,7 @@ func (f *feature) form(ctx context.Context, tx *store.Tx, v console.Visit, field
 		Matches: console.Options("", "换着写法也算（推荐）", "exact", "只认原样", "embedded", "夹在别的词里也算", "exact embedded", "只认原样，夹在别的词里也算"),
 	}
 	var err error
-	if data.Groups, err = groupChoices(ctx, tx); err != nil {
+	if data.Groups, err = console.GroupChoices(ctx, tx); err != nil {
 		return data, err
 	}
 	data.Categories, err = tx.WordCategories(ctx)
@@ -493,7 +457,7 @@ func (f *feature) create(ctx context.Context, tx *store.Tx, v console.Visit) (co
 	}
 	done := console.Result{Object: fmt.Sprintf("words %d", fresh[0].ID), Redirect: listPath,
 		Message: fmt.Sprintf("已添加 %d 个词，下一句话起生效。", len(fresh)),
-		Detail:  clip(fmt.Sprintf("添加 %d 个：%s", len(fresh), strings.Join(texts, "、")), 2000)}
+		Detail:  store.Clip(fmt.Sprintf("添加 %d 个：%s", len(fresh), strings.Join(texts, "、")), 2000)}
 	if len(fresh) == 1 {
 		done.Object, done.Detail = objectOf(fresh[0].ID), describe(fresh[0])
 	}
@@ -573,9 +537,9 @@ func (f *feature) news(ctx context.Context, tx *store.Tx, words []store.Sensitiv
 			switch {
 			case other.GroupID == w.GroupID && other.Allow == w.Allow:
 				known = true
-				doubts = append(doubts, fmt.Sprintf("“%s”已经有了（#%d）", clip(other.Text, 20), other.ID))
+				doubts = append(doubts, fmt.Sprintf("“%s”已经有了（#%d）", store.Clip(other.Text, 20), other.ID))
 			case other.Allow && !w.Allow:
-				doubts = append(doubts, fmt.Sprintf("“%s”在放行词里（#%d），加了也不会命中", clip(other.Text, 20), other.ID))
+				doubts = append(doubts, fmt.Sprintf("“%s”在放行词里（#%d），加了也不会命中", store.Clip(other.Text, 20), other.ID))
 			}
 		}
 		if !known {

@@ -198,7 +198,7 @@ type importData struct {
 }
 
 func (f *feature) loadImport(ctx context.Context, tx *store.Tx, v console.Visit) (any, error) {
-	groups, err := groupChoices(ctx, tx)
+	groups, err := console.GroupChoices(ctx, tx)
 	if err != nil {
 		return nil, err
 	}
@@ -254,7 +254,7 @@ func (f *feature) handIn(ctx context.Context, tx *store.Tx, v console.Visit) (co
 	if err != nil {
 		return console.Result{}, err
 	}
-	id, err := tx.AddWordImport(ctx, store.WordImport{Source: clip(name, 100), Body: string(text), CreatedBy: v.Operator.ID, CreatedAt: v.Now})
+	id, err := tx.AddWordImport(ctx, store.WordImport{Source: store.Clip(name, 100), Body: string(text), CreatedBy: v.Operator.ID, CreatedAt: v.Now})
 	return console.Result{Object: importObject(id), Detail: fmt.Sprintf("交来 %d 个词，还没有保存", len(d.Items)), Redirect: fmt.Sprintf("%s/%d", importsPath, id)}, err
 }
 

@@ -43,8 +43,8 @@ type tallied struct {
 }
 
 type replayData struct {
-	What     string // is replayed
-	Back     link   // where it is made or saved
+	What     string       // is replayed
+	Back     console.Link // where it is made or saved
 	Rows     []replayRow
 	Seen     int
 	Skipped  int64 // older messages that were not replayed
@@ -115,7 +115,7 @@ func (f *feature) replayOf(ctx context.Context, tx *store.Tx, v console.Visit) (
 	if err != nil {
 		return nil, replayData{}, err
 	}
-	return &replay{book: c.book, set: c.set}, replayData{What: "所有开着和试运行的规则", Back: link{Text: "规则", To: rulesPath}}, nil
+	return &replay{book: c.book, set: c.set}, replayData{What: "所有开着和试运行的规则", Back: console.Link{Text: "规则", To: rulesPath}}, nil
 }
 
 func (f *feature) replayRule(ctx context.Context, tx *store.Tx, id int64) (*replay, replayData, error) {
@@ -132,7 +132,7 @@ func (f *feature) replayRule(ctx context.Context, tx *store.Tx, id int64) (*repl
 	if err != nil {
 		return nil, data, err
 	}
-	data.What, data.Back = rule.Name, link{Text: "这条规则", To: fmt.Sprintf("%s/%d", rulesPath, id)}
+	data.What, data.Back = rule.Name, console.Link{Text: "这条规则", To: fmt.Sprintf("%s/%d", rulesPath, id)}
 	return &replay{book: bookOf([]Rule{rule}), set: c.set}, data, nil
 }
 
@@ -150,7 +150,7 @@ func (f *feature) replayImport(ctx context.Context, tx *store.Tx, id int64) (*re
 	if d.Group != 0 {
 		rule.Groups = []int64{d.Group}
 	}
-	data.What, data.Back = w.Source, link{Text: "核对要导入的词", To: fmt.Sprintf("%s/%d", importsPath, id)}
+	data.What, data.Back = w.Source, console.Link{Text: "核对要导入的词", To: fmt.Sprintf("%s/%d", importsPath, id)}
 	r, err := f.replayItems(ctx, tx, d.Items, d.Group, []Rule{rule})
 	return r, data, err
 }
@@ -172,7 +172,7 @@ func (f *feature) replayPreset(ctx context.Context, tx *store.Tx, key string) (*
 			rules = append(rules, r)
 		}
 	}
-	data.What, data.Back = p.Name, link{Text: "这个词库", To: presetsPath + "/" + key}
+	data.What, data.Back = p.Name, console.Link{Text: "这个词库", To: presetsPath + "/" + key}
 	r, err := f.replayItems(ctx, tx, items, 0, rules)
 	return r, data, err
 }
@@ -260,11 +260,11 @@ func markedParts(text string, start, end int) []part {
 	}
 	parts := []part{{Text: string(before)}}
 	if end > start {
-		parts = append(parts, part{clip(text[start:end], 200), true})
+		parts = append(parts, part{store.Clip(text[start:end], 200), true})
 	}
 	limit := around
 	if start == end {
 		limit = 3 * around
 	}
-	return append(parts, part{Text: clip(string(after), limit)})
+	return append(parts, part{Text: store.Clip(string(after), limit)})
 }

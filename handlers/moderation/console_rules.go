@@ -362,7 +362,7 @@ func (f *feature) ruleForm(ctx context.Context, tx *store.Tx, v console.Visit, r
 	for _, c := range categories {
 		data.Categories = append(data.Categories, console.Option{Value: c, Label: "只看“" + c + "”"})
 	}
-	groups, err := groupChoices(ctx, tx)
+	groups, err := console.GroupChoices(ctx, tx)
 	if err != nil {
 		return data, err
 	}
@@ -463,8 +463,8 @@ func (f *feature) readGroups(ctx context.Context, tx *store.Tx, v console.Visit)
 		}
 		groups = append(groups, id)
 	}
-	if len(groups) > maxChoices {
-		return nil, refuse("groups", "最多选 %d 个群。", maxChoices)
+	if len(groups) > console.MaxChoices {
+		return nil, refuse("groups", "最多选 %d 个群。", console.MaxChoices)
 	}
 	return groups, nil
 }
@@ -552,5 +552,5 @@ func ruleObject(id int64) string { return fmt.Sprintf("moderation rule %d", id) 
 
 // describeRule writes a rule down, for the audit trail.
 func describeRule(r store.ModerationRule) string {
-	return clip(fmt.Sprintf("“%s”，%s，%s", r.Name, r.State, r.Spec), 2000)
+	return store.Clip(fmt.Sprintf("“%s”，%s，%s", r.Name, r.State, r.Spec), 2000)
 }

@@ -161,19 +161,19 @@ func itemOf(cells []string) (it item, err error) {
 		it.Allow = true
 	default:
 		if it.Level, known = parseLevel(level); !known {
-			return it, refuse("", "“%s”的级别是“%s”，要写提醒、警告、拦截或放行", clip(it.Text, 20), clip(level, 20))
+			return it, refuse("", "“%s”的级别是“%s”，要写提醒、警告、拦截或放行", store.Clip(it.Text, 20), store.Clip(level, 20))
 		}
 	}
 	if it.Category = cell(2); utf8.RuneCountInString(it.Category) > maxCategory {
-		return it, refuse("", "“%s”的分类太长，最多 %d 个字", clip(it.Text, 20), maxCategory)
+		return it, refuse("", "“%s”的分类太长，最多 %d 个字", store.Clip(it.Text, 20), maxCategory)
 	}
 	it.Exact = !it.Allow && strings.Contains(cell(3), "只认原样")
 	it.Embedded = !it.Allow && strings.Contains(cell(3), "夹在别的词里也算")
 	if !utf8.ValidString(it.Text) || strings.ContainsFunc(it.Text, unicode.IsControl) {
-		return it, refuse("", "“%s”里有认不出的字符", clip(strings.ToValidUTF8(it.Text, "?"), 20))
+		return it, refuse("", "“%s”里有认不出的字符", store.Clip(strings.ToValidUTF8(it.Text, "?"), 20))
 	}
 	if strings.ContainsFunc(it.Text, unicode.IsSpace) && strings.ContainsFunc(it.Text, func(r rune) bool { return unicode.Is(unicode.Han, r) }) {
-		return it, refuse("", "“%s”中间有空格。词后面写级别：提醒、警告、拦截、放行", clip(it.Text, 20))
+		return it, refuse("", "“%s”中间有空格。词后面写级别：提醒、警告、拦截、放行", store.Clip(it.Text, 20))
 	}
 	return it, checkWord(it.Text)
 }

@@ -218,7 +218,7 @@ func (f *feature) judge(ctx context.Context, tx *store.Tx, m bot.Message, live [
 // that counts already stays as it is.
 func (f *feature) strike(ctx context.Context, tx *store.Tx, m bot.Message, v verdict, number int, balance int64) (s store.Strike, until time.Time, err error) {
 	s = store.Strike{Key: m.Key, MemberID: m.Member.ID, GroupID: m.Group.ID, Number: number, Points: taken(v.step.Points, balance), At: m.SentAt,
-		Word: v.lead.Rule.Name, Level: store.LevelWarn, How: clip(v.lead.how, 60)}
+		Word: v.lead.Rule.Name, Level: store.LevelWarn, How: store.Clip(v.lead.how, 60)}
 	if w := v.lead.word; w.Text != "" {
 		s.Word, s.Category, s.Level = w.Text, w.Category, storedLevel(w.Level)
 	}
@@ -253,7 +253,7 @@ func (f *feature) note(ctx context.Context, tx *store.Tx, m bot.Message, met []f
 	hits := make([]store.ModerationHit, len(met))
 	for i, found := range met {
 		h := store.ModerationHit{Key: m.Key, RuleID: found.Rule.ID, MemberID: m.Member.ID, GroupID: m.Group.ID, At: m.SentAt,
-			Start: found.start, End: found.end, How: clip(found.how, 60), Action: store.DryHit}
+			Start: found.start, End: found.end, How: store.Clip(found.how, 60), Action: store.DryHit}
 		if w := found.word; w.Text != "" {
 			h.Word, h.Category, h.Level = w.Text, w.Category, storedLevel(w.Level)
 		}

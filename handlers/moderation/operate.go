@@ -225,16 +225,16 @@ func (f *feature) remove(ctx context.Context, tx *store.Tx, m bot.Message, word 
 	}
 	switch {
 	case len(here) > 1: // the word, and the same as a phrase that is allowed
-		return "", refuse("", "有几条都是“%s”，请说编号，例如：/敏感词 删除 #%d", clip(word, 20), here[0].ID)
+		return "", refuse("", "有几条都是“%s”，请说编号，例如：/敏感词 删除 #%d", store.Clip(word, 20), here[0].ID)
 	case len(here) == 1:
 	case len(elsewhere) == 0:
-		return "", refuse("", "没有敏感词“%s”。私聊我说“/敏感词 列表”看看有哪些。", clip(word, 20))
+		return "", refuse("", "没有敏感词“%s”。私聊我说“/敏感词 列表”看看有哪些。", store.Clip(word, 20))
 	case m.Private():
 		return "", refuse("", "通用的敏感词里没有它，有的群里有。请说编号，例如：/敏感词 删除 #%d", elsewhere[0].ID)
 	case elsewhere[0].GroupID == 0:
-		return "", refuse("", "“%s”是所有群通用的 #%d，请私聊我删除，或者到运营台删除。", clip(word, 20), elsewhere[0].ID)
+		return "", refuse("", "“%s”是所有群通用的 #%d，请私聊我删除，或者到运营台删除。", store.Clip(word, 20), elsewhere[0].ID)
 	default:
-		return "", refuse("", "这个群没有敏感词“%s”。", clip(word, 20))
+		return "", refuse("", "这个群没有敏感词“%s”。", store.Clip(word, 20))
 	}
 	w := here[0]
 	if _, err := tx.DeleteWords(ctx, []int64{w.ID}); err != nil {
@@ -281,7 +281,7 @@ func (f *feature) list(ctx context.Context, tx *store.Tx, m bot.Message, before 
 		if w.Allow {
 			kind = "放行"
 		}
-		fmt.Fprintf(&b, "\n#%d %s（%s", w.ID, clip(w.Text, 20), kind)
+		fmt.Fprintf(&b, "\n#%d %s（%s", w.ID, store.Clip(w.Text, 20), kind)
 		if w.Category != "" {
 			b.WriteString("，" + w.Category)
 		}

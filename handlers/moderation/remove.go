@@ -77,7 +77,7 @@ func (f *feature) removeOne(ctx context.Context, r store.Removal, at time.Time) 
 		err = f.Remove(ctx, chat, user)
 	}
 	if err != nil {
-		state, reason = removalAfter(err, r.Tries+1), clip(err.Error(), 400)
+		state, reason = removalAfter(err, r.Tries+1), store.Clip(err.Error(), 400)
 	}
 	return f.Store.Update(ctx, func(tx *store.Tx) error {
 		changed, err := tx.SetRemoval(tx.Context(), r.StrikeID, state, r.Tries+1, reason, at)

@@ -201,7 +201,7 @@ func (r *replay) doubtsOf(h replayed) (sum int, why []string) {
 			doubt(3, "词本身是日常用语")
 		}
 		if i := slices.IndexFunc(r.allow, func(phrase string) bool { return phrase != folded && strings.Contains(phrase, folded) }); i >= 0 {
-			doubt(2, "有放行的说法“"+clip(r.allow[i], 20)+"”")
+			doubt(2, "有放行的说法“"+store.Clip(r.allow[i], 20)+"”")
 		}
 	}
 	if since := r.known[h.MemberID]; !since.IsZero() && h.SentAt.Sub(since) >= oldMember && !r.struck[h.MemberID] {

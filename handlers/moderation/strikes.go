@@ -101,7 +101,7 @@ type strikesData struct {
 	Rows     console.Rows[strikeRow]
 	Total    int64
 	Window   int
-	Chips    []link
+	Chips    []console.Link
 	Filtered bool
 }
 
@@ -136,7 +136,7 @@ func (f *feature) loadStrikes(ctx context.Context, tx *store.Tx, v console.Visit
 		return nil, err
 	}
 	data.Rows = console.Paged(v, rows, func(s strikeRow) int64 { return s.ID })
-	data.Chips = []link{chip(v, "running", "1", "停用中", running), chip(v, "counting", "1", "算数的", counting), chip(v, "all", "1", "更早的也看", all)}
+	data.Chips = []console.Link{v.Chip("running", "1", "停用中", running), v.Chip("counting", "1", "算数的", counting), v.Chip("all", "1", "更早的也看", all)}
 	if filter.MemberID != 0 {
 		names, err := tx.Names(ctx, []int64{filter.MemberID})
 		if err != nil {
@@ -146,7 +146,7 @@ func (f *feature) loadStrikes(ctx context.Context, tx *store.Tx, v console.Visit
 		if name == "" {
 			name = "会员 " + strconv.FormatInt(filter.MemberID, 10)
 		}
-		data.Chips = append(data.Chips, chip(v, "member", "", name, true))
+		data.Chips = append(data.Chips, v.Chip("member", "", name, true))
 	}
 	return data, nil
 }

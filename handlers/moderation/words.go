@@ -58,9 +58,9 @@ func parseEntry(text string) (entry, error) {
 	case e.text == "":
 		return e, refuse("", "没有写词")
 	case strings.Contains(e.text, " ") && strings.ContainsFunc(e.text, func(r rune) bool { return unicode.Is(unicode.Han, r) }):
-		return e, refuse("", "“%s”中间有空格。词后面只能写级别：提醒、警告、拦截", clip(e.text, 20))
+		return e, refuse("", "“%s”中间有空格。词后面只能写级别：提醒、警告、拦截", store.Clip(e.text, 20))
 	case utf8.RuneCountInString(e.category) > maxCategory:
-		return e, refuse("", "“%s”的分类太长，最多 %d 个字", clip(e.text, 20), maxCategory)
+		return e, refuse("", "“%s”的分类太长，最多 %d 个字", store.Clip(e.text, 20), maxCategory)
 	}
 	return e, nil
 }
@@ -82,16 +82,16 @@ func parseLevel(word string) (level store.WordLevel, ok bool) {
 // why it would be found everywhere.
 func checkWord(text string) error {
 	if n := utf8.RuneCountInString(text); n > wordfilter.MaxWordLen {
-		return refuse("text", "“%s”有 %d 个字，最多 %d 个。写其中关键的几个字就够了", clip(text, 20), n, wordfilter.MaxWordLen)
+		return refuse("text", "“%s”有 %d 个字，最多 %d 个。写其中关键的几个字就够了", store.Clip(text, 20), n, wordfilter.MaxWordLen)
 	}
 	switch characters(text) {
 	case 0:
-		return refuse("text", "“%s”里没有文字和数字，找不到它", clip(text, 20))
+		return refuse("text", "“%s”里没有文字和数字，找不到它", store.Clip(text, 20))
 	case 1:
-		return refuse("text", "“%s”只有一个字，会误伤太多话。请写完整的词", clip(text, 20))
+		return refuse("text", "“%s”只有一个字，会误伤太多话。请写完整的词", store.Clip(text, 20))
 	}
 	if err := wordfilter.CheckWord(text); err != nil {
-		return refuse("text", "“%s”不能当敏感词：里面有认不出的字符", clip(text, 20))
+		return refuse("text", "“%s”不能当敏感词：里面有认不出的字符", store.Clip(text, 20))
 	}
 	return nil
 }
@@ -106,11 +106,11 @@ func tooBroad(text string) string {
 	}
 	switch {
 	case everyday(folded):
-		return fmt.Sprintf("“%s”是日常用语，很多正常的话里都有", clip(text, 20))
+		return fmt.Sprintf("“%s”是日常用语，很多正常的话里都有", store.Clip(text, 20))
 	case n < 5 && only(unicode.IsDigit):
-		return fmt.Sprintf("“%s”只有 %d 位数字，会碰上价格和门牌号", clip(text, 20), n)
+		return fmt.Sprintf("“%s”只有 %d 位数字，会碰上价格和门牌号", store.Clip(text, 20), n)
 	case n < 3 && only(func(r rune) bool { return r < utf8.RuneSelf }):
-		return fmt.Sprintf("“%s”只有 %d 个字母，会碰上缩写", clip(text, 20), n)
+		return fmt.Sprintf("“%s”只有 %d 个字母，会碰上缩写", store.Clip(text, 20), n)
 	}
 	return ""
 }
@@ -142,11 +142,3 @@ const everydayWords = " 今天 明天 昨天 后天 早上 上午 中午 下午 
 	"商场 超市 门店 店铺 专柜 餐厅 吃饭 好吃 好看 好用 美食 奶茶 咖啡 电影 停车 停车场 停车费 地铁 公交 开门 关门 营业 排队 预约 客服 服务 服务台 送货 外卖 快递 " +
 	"你好 您好 早安 晚安 好的 收到 请问 麻烦 抱歉 加油 开心 快乐 生日 节日 新年 春节 中秋 " +
 	"帮助 菜单 签到 打卡 补签 明细 排行榜 抽奖 我的奖品 商城 邀请 反馈 退订 兑换 申诉 微信群 加群 报名 参加 "
-
-// clip shortens text to n characters.
-func clip(text string, n int) string {
-	if r := []rune(text); len(r) > n {
-		return string(r[:n]) + "…"
-	}
-	return text
-}

@@ -149,7 +149,7 @@ func (f *feature) answerList(list []complaint) string {
 	for _, c := range list[:min(len(list), listed)] {
 		fmt.Fprintf(&b, "\n#%d %s 在%s，%s", c.ID, f.moment(c.At), c.Where, c.Led())
 		if c.Text != "" {
-			fmt.Fprintf(&b, "，说的是：%s", clip(strings.Join(strings.Fields(c.Text), " "), 30))
+			fmt.Fprintf(&b, "，说的是：%s", store.Clip(strings.Join(strings.Fields(c.Text), " "), 30))
 		}
 		if answer := c.Answer(); answer != "" {
 			b.WriteString("\n　" + answer)

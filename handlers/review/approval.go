@@ -35,7 +35,7 @@ func (f *feature) clear(ctx context.Context, tx *store.Tx, o handlers.Outgoing) 
 	if err != nil || len(words) == 0 {
 		return handlers.Clearance{}, err
 	}
-	held := handlers.Clearance{Hits: clip(strings.Join(words, "、"), 900)}
+	held := handlers.Clearance{Hits: store.Clip(strings.Join(words, "、"), 900)}
 	a := f.requestOf(o, held.Hits)
 	stored, err := tx.ApprovalByKey(ctx, a.Key)
 	missing := errors.Is(err, store.ErrNotFound)
@@ -81,7 +81,7 @@ func (f *feature) requestOf(o handlers.Outgoing, hits string) store.Approval {
 	sum := sha256.Sum256([]byte(source))
 	a := store.Approval{
 		Key:  store.Key(o.Kind, o.Object, hex.EncodeToString(sum[:16])),
-		Kind: o.Kind, Object: o.Object, Title: clip(o.Title, 190), Text: o.Text, Hits: hits, Data: o.Data, Link: o.Link,
+		Kind: o.Kind, Object: o.Object, Title: store.Clip(o.Title, 190), Text: o.Text, Hits: hits, Data: o.Data, Link: o.Link,
 		AuthorID: o.Author, AskedAt: f.Now(),
 	}
 	if !o.Until.IsZero() {
@@ -288,7 +288,7 @@ func (f *feature) decide(ctx context.Context, tx *store.Tx, v console.Visit) (co
 		said, err := goOn(ctx, tx, a, v.Now)
 		if void, gone := errors.AsType[handlers.Void](err); gone {
 			done.Message, done.Detail = "作废了："+string(void), done.Detail+" 作废："+string(void)
-			return done, tx.EndApproval(ctx, id, clip(string(void), 290))
+			return done, tx.EndApproval(ctx, id, store.Clip(string(void), 290))
 		}
 		if err != nil {
 			return console.Result{}, err

@@ -148,11 +148,3 @@ func operatorNames(ctx context.Context, tx *store.Tx) (map[int64]string, error) 
 	}
 	return names, err
 }
-
-// clip shortens text to n characters.
-func clip(text string, n int) string {
-	if r := []rune(text); len(r) > n {
-		return string(r[:n]) + "…"
-	}
-	return text
-}
